@@ -1,0 +1,203 @@
+package fence
+
+import (
+	"encoding/json"
+	"slices"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+)
+
+const (
+	// kubeletManager is the field manager that a kubelet writes statuses as.
+	kubeletManager = "kubelet"
+	// statusSubresource is the subresource of a pod that kubelets write.
+	statusSubresource = "status"
+	// reasonContainerStatusUnknown is the kubelet's ContainerReasonStatusUnknown
+	// (pkg/kubelet/container/runtime.go): it could not locate the container.
+	reasonContainerStatusUnknown = "ContainerStatusUnknown"
+)
+
+// FactsOf derives the facts about the incarnation uid.
+//
+// The pod is the object as it was seen, complete with managedFields, or nil if it
+// is gone; an object of another UID says only that uid's is gone, and that only if
+// it was read live. The incarnation is the one on the record. Without a record
+// that speaks of this UID nobody can say that no container was seen, so that
+// counts as seen; who watched the pod from its creation says so with an
+// Incarnation of its own. The boot ID is the one that the pod's node reports now,
+// empty if unknown. Attestations are all of the record's.
+func FactsOf(uid types.UID, pod *v1.Pod, sight Sight, inc *v1alpha1.Incarnation, bootID string, attestations []v1alpha1.Attestation) Facts {
+	if uid == "" {
+		return Facts{Sight: SightUnknown, Containers: ContainersUnknown, ContainerSeen: true}
+	}
+	if inc != nil && inc.PodUID != uid {
+		inc = nil
+	}
+	f := Facts{
+		Sight:         sight,
+		Containers:    ContainersUnknown,
+		ContainerSeen: inc == nil || inc.ContainerSeen,
+		Attested: slices.ContainsFunc(attestations, func(a v1alpha1.Attestation) bool {
+			return a.PodUID == uid
+		}),
+	}
+	switch {
+	case sight != SightLive && sight != SightFinal:
+		// An object that came with neither is a remembered one: not evidence.
+		return f
+	case pod == nil:
+		f.Sight = SightUnknown
+		return f
+	case pod.UID != uid && sight == SightLive:
+		f.Sight = SightGone
+		return f
+	case pod.UID != uid:
+		f.Sight = SightUnknown
+		return f
+	}
+
+	f.Deleting = pod.DeletionTimestamp != nil
+	f.Bound = pod.Spec.NodeName != ""
+	f.Terminal = pod.Status.Phase == v1.PodFailed || pod.Status.Phase == v1.PodSucceeded
+	f.Containers = containersOf(pod)
+	f.Filler = slices.ContainsFunc(statusesOf(pod), isFiller)
+	f.ContainerSeen = f.ContainerSeen || ContainerSeen(pod)
+	f.PhaseByKubelet = phaseByKubelet(pod.ManagedFields)
+	f.SandboxGone = sandboxIsGone(pod)
+	f.Rebooted = rebooted(pod.Spec.NodeName, inc, bootID)
+	return f
+}
+
+// ContainerSeen tells whether the object shows that a container of the pod ever
+// had an ID. False proves nothing: a container may run unreported (H20).
+func ContainerSeen(pod *v1.Pod) bool {
+	return slices.ContainsFunc(statusesOf(pod), hadID)
+}
+
+// statusesOf returns the statuses of all containers of all kinds.
+func statusesOf(pod *v1.Pod) []v1.ContainerStatus {
+	return slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses)
+}
+
+// hadID tells whether the container was ever created, as far as its status shows.
+// The kubelet drops the ID of a container that it can no longer locate, but leaves
+// a termination state or a restart count behind.
+func hadID(s v1.ContainerStatus) bool {
+	return s.ContainerID != "" ||
+		s.RestartCount > 0 ||
+		s.State.Running != nil ||
+		s.State.Terminated != nil && s.State.Terminated.ContainerID != "" ||
+		s.LastTerminationState.Running != nil ||
+		s.LastTerminationState.Terminated != nil
+}
+
+// isFiller looks at the present state only: a filler that a later, properly
+// reported life of the container has replaced is history.
+func isFiller(s v1.ContainerStatus) bool {
+	return s.State.Terminated != nil && s.State.Terminated.Reason == reasonContainerStatusUnknown
+}
+
+// containersOf sums up the pod's statuses. One running container of any kind is
+// enough for ContainersRunning, even one that the spec does not name; and one
+// container of the spec without a status of its own kind is enough for
+// ContainersUnknown.
+func containersOf(pod *v1.Pod) Containers {
+	for _, s := range statusesOf(pod) {
+		if s.State.Running != nil {
+			return ContainersRunning
+		}
+	}
+	if len(pod.Spec.Containers) == 0 {
+		// No valid pod is without containers: an object that is was trimmed.
+		return ContainersUnknown
+	}
+	for _, c := range pod.Spec.InitContainers {
+		if !isStopped(c.Name, pod.Status.InitContainerStatuses) {
+			return ContainersUnknown
+		}
+	}
+	for _, c := range pod.Spec.Containers {
+		if !isStopped(c.Name, pod.Status.ContainerStatuses) {
+			return ContainersUnknown
+		}
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		if !isStopped(c.Name, pod.Status.EphemeralContainerStatuses) {
+			return ContainersUnknown
+		}
+	}
+	return ContainersStopped
+}
+
+// isStopped tells whether the statuses account for the container: terminated, or
+// waiting without ever having been created. A container that waits between two
+// lives (a crash loop) is not stopped: its kubelet is about to start it (H21).
+func isStopped(container string, statuses []v1.ContainerStatus) bool {
+	found := false
+	for _, s := range statuses {
+		if s.Name != container {
+			continue
+		}
+		if s.State.Terminated == nil && (s.State.Waiting == nil || hadID(s)) {
+			return false
+		}
+		found = true
+	}
+	return found
+}
+
+// phaseByKubelet tells whether a kubelet is among the owners of the status's
+// phase. Sharing it with another manager is good enough: a manager that writes a
+// different value takes the field away from all others.
+func phaseByKubelet(entries []metav1.ManagedFieldsEntry) bool {
+	return slices.ContainsFunc(entries, func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == kubeletManager && e.Subresource == statusSubresource && ownsPhase(e.FieldsV1)
+	})
+}
+
+// ownsPhase looks for f:phase directly under f:status. What cannot be read owns nothing.
+func ownsPhase(fields *metav1.FieldsV1) bool {
+	if fields == nil {
+		return false
+	}
+	var set, status map[string]json.RawMessage
+	if err := json.Unmarshal(fields.GetRawBytes(), &set); err != nil {
+		return false
+	}
+	if err := json.Unmarshal(set["f:status"], &status); err != nil {
+		return false
+	}
+	_, owns := status["f:phase"]
+	return owns
+}
+
+// sandboxIsGone tells whether a kubelet that had seen the object's present
+// generation reported that the pod has no sandbox. Generation 0 comes from an API
+// server that does not count pods' generations: there the comparison says nothing.
+func sandboxIsGone(pod *v1.Pod) bool {
+	return pod.Generation > 0 && slices.ContainsFunc(pod.Status.Conditions, func(c v1.PodCondition) bool {
+		return c.Type == v1.PodReadyToStartContainers &&
+			c.Status == v1.ConditionFalse &&
+			c.ObservedGeneration >= pod.Generation
+	})
+}
+
+// rebooted tells whether the boot is none of the recorded ones. A node of which no
+// boot is on the record has nothing to differ from: unknown, hence false (§1.5).
+func rebooted(node string, inc *v1alpha1.Incarnation, bootID string) bool {
+	if bootID == "" || inc == nil {
+		return false
+	}
+	known := false
+	for _, n := range inc.Nodes {
+		if slices.Contains(n.BootIDs, bootID) {
+			return false
+		}
+		known = known || n.Name == node && len(n.BootIDs) > 0
+	}
+	return known
+}

@@ -1,0 +1,164 @@
+package fence
+
+import (
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+)
+
+// Condition is one thing that must be so for a rule to match.
+type Condition struct {
+	// Text names it, so that it reads after "missing:".
+	Text string
+	// Met tells whether it is so.
+	Met func(Facts) bool
+}
+
+// Rule releases where all of its conditions are met.
+type Rule struct {
+	// Name is unique in the table.
+	Name string
+	// Kind is the evidence that the release is recorded with. Two rules may share one.
+	Kind v1alpha1.EvidenceKind
+	// Conditions must all be met.
+	Conditions []Condition
+	// Detail is the sentence on the receipt.
+	Detail string
+	// Why says why the rule is sound and why it stands where it stands.
+	Why string
+}
+
+// Rules returns the rules in the order in which Judge tries them.
+func Rules() []Rule {
+	out := make([]Rule, len(rules))
+	copy(out, rules)
+	for i := range out {
+		out[i].Conditions = append([]Condition(nil), out[i].Conditions...)
+	}
+	return out
+}
+
+func (r Rule) matches(f Facts) bool {
+	for _, c := range r.Conditions {
+		if !c.Met(f) {
+			return false
+		}
+	}
+	return true
+}
+
+// missingFrom lists the conditions of a rule that the facts do not meet.
+func missingFrom(r Rule, f Facts) []string {
+	var out []string
+	for _, c := range r.Conditions {
+		if !c.Met(f) {
+			out = append(out, c.Text)
+		}
+	}
+	return out
+}
+
+// The conditions. Each is false where the fact behind it is unknown, so that no
+// rule can be satisfied by ignorance.
+var (
+	seen = Condition{"the object read live or its final state", func(f Facts) bool {
+		return f.Sight == SightLive || f.Sight == SightFinal
+	}}
+	deleted = Condition{"the pod's deletion", func(f Facts) bool {
+		return f.Sight == SightFinal || f.Sight == SightLive && f.Deleting
+	}}
+	deletedOrGone = Condition{"the pod's deletion", func(f Facts) bool {
+		return deleted.Met(f) || f.Sight == SightGone
+	}}
+	// A final object that carries no deletionTimestamp does not count here: only
+	// the delete's own write raises the generation that SandboxGone is measured by.
+	deletionTimestamp = Condition{"a deletionTimestamp", func(f Facts) bool {
+		return f.Deleting
+	}}
+	notBound = Condition{"no node", func(f Facts) bool {
+		return !f.Bound
+	}}
+	notRunning = Condition{"no container reported running", func(f Facts) bool {
+		return f.Containers != ContainersRunning
+	}}
+	stopped = Condition{"every container reported terminated", func(f Facts) bool {
+		return f.Containers == ContainersStopped
+	}}
+	terminal = Condition{"a terminal phase", func(f Facts) bool {
+		return f.Terminal
+	}}
+	phaseWrittenByKubelet = Condition{"a phase written by the kubelet", func(f Facts) bool {
+		return f.PhaseByKubelet
+	}}
+	sandboxGone = Condition{"PodReadyToStartContainers=False since the deletion", func(f Facts) bool {
+		return f.SandboxGone
+	}}
+	// The kubelet's filler stands for "could not be located". After a reboot that
+	// is as good as terminated; on the same boot the container may be running (H25).
+	noFiller = Condition{"no container reported as ContainerStatusUnknown, or a new boot", func(f Facts) bool {
+		return !f.Filler || f.Rebooted
+	}}
+	// A pod deleted while its images are pulled ends with the filler too, and would
+	// otherwise be held for ever; no container of it was ever seen.
+	noFillerOfASeenContainer = Condition{"no container reported as ContainerStatusUnknown, or a new boot", func(f Facts) bool {
+		return noFiller.Met(f) || !f.ContainerSeen
+	}}
+	attested = Condition{"an attestation for this pod UID", func(f Facts) bool {
+		return f.Attested
+	}}
+)
+
+var (
+	// First, because it needs least and nothing else can be so at the same time: a
+	// pod without a node has no kubelet that could report, and waiting for one would
+	// hold every pod that is deleted before it was placed.
+	//
+	// Sound only with the deletion: the API server refuses to bind a pod that has a
+	// deletionTimestamp (H19), and before that a bind may land at any moment. A
+	// running container contradicts the missing node, and a contradiction holds.
+	neverBound = Rule{
+		Name: "NeverBound", Kind: v1alpha1.NeverBound,
+		Conditions: []Condition{deleted, notBound, notRunning},
+		Detail:     "the pod was deleted before it was bound to a node",
+		Why: "A pod without a node has no kubelet that could confirm anything, and since its deletion none can be bound to it (H19). " +
+			"First, because it needs least and excludes what the other proofs are about.",
+	}
+
+	// Before the attestation, because a proof must name itself: where both are at
+	// hand the receipt carries the one that does not rest on anybody's word.
+	//
+	// The only rule that does without a deletion: a kubelet never starts a container
+	// of a pod whose phase it made terminal itself (§1.6), and the StatefulSet
+	// controller deletes such a pod only afterwards.
+	kubeletConfirmed = Rule{
+		Name: "KubeletConfirmedByPhase", Kind: v1alpha1.KubeletConfirmed,
+		Conditions: []Condition{seen, terminal, stopped, phaseWrittenByKubelet, noFillerOfASeenContainer},
+		Detail:     "the kubelet itself made the phase terminal and reported every container terminated",
+		Why: "Branch (a) of predicate K (§1.6). The phase alone is forged by circumstance (H21): PodGC writes Failed over a running pod, so its author must be the kubelet. " +
+			"Statuses must cover all containers, because a rejected pod has none while an old container still runs (H8). " +
+			"Before Attested, so that a receipt names the proof where there is one.",
+	}
+
+	// After branch (a), because it asks for more to make up for a phase that
+	// somebody else wrote: that the kubelet reported after it had seen the deletion.
+	kubeletConfirmedBySandbox = Rule{
+		Name: "KubeletConfirmedBySandbox", Kind: v1alpha1.KubeletConfirmed,
+		Conditions: []Condition{seen, terminal, stopped, deletionTimestamp, sandboxGone, noFiller},
+		Detail:     "the kubelet reported, after the deletion, that the sandbox is gone and every container terminated",
+		Why: "Branch (b) of predicate K (§1.6): f:phase stays with PodGC even after the kubelet has reported, but only a kubelet writes PodReadyToStartContainers, and its observedGeneration shows that it had seen the deletion. " +
+			"After branch (a), because it needs the deletion. A filler releases only on a new boot, seen container or not: a kubelet that restarts under a Failed pod writes it for containers that live (H25).",
+	}
+
+	// Last: a human's word counts only where nothing proves it. It overrides a
+	// running container, for that is what it is for (a node that will never report
+	// again shows its last state for ever), but never a pod that nobody deleted: such
+	// a pod is still meant to run, and its kubelet may start it again.
+	attestedOver = Rule{
+		Name: "Attested", Kind: v1alpha1.Attested,
+		Conditions: []Condition{deletedOrGone, attested},
+		Detail:     "a human attested that this incarnation is over",
+		Why: "An assertion, not a proof, hence last. It must name the UID, so that it never speaks for another incarnation, and the pod must be deleted, " +
+			"because a kubelet may start again what nobody asked it to stop.",
+	}
+
+	// rules is the order in which Judge tries them; the first that matches wins.
+	rules = []Rule{neverBound, kubeletConfirmed, kubeletConfirmedBySandbox, attestedOver}
+)

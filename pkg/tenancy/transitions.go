@@ -1,0 +1,330 @@
+package tenancy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+)
+
+var (
+	// ErrHeld: the record does not let the incarnation through. The error is a
+	// *HeldError, which carries the verdict.
+	ErrHeld = errors.New("held")
+	// ErrOtherIncarnation: the transition names another incarnation than the record.
+	ErrOtherIncarnation = errors.New("the record is of another incarnation")
+	// ErrUnreadable: the record contradicts itself or has an unknown phase.
+	ErrUnreadable = errors.New("the record cannot be read")
+	// ErrNoPodUID: the incarnation or the evidence names no pod.
+	ErrNoPodUID = errors.New("no pod UID")
+	// ErrTooManyNodes: the incarnation has NodesMax candidate nodes already.
+	ErrTooManyNodes = errors.New("too many candidate nodes")
+	// ErrTooManyVolumes: the incarnation uses more than VolumesMax claims.
+	ErrTooManyVolumes = errors.New("too many volumes")
+	// ErrUnknownEvidence: the evidence is of a kind that no rule of pkg/fence has.
+	ErrUnknownEvidence = errors.New("unknown kind of evidence")
+)
+
+// HeldError is the error of a transition that a verdict refused. It is ErrHeld.
+type HeldError struct {
+	Verdict Verdict
+}
+
+// Error returns the verdict's message.
+func (e *HeldError) Error() string {
+	return ErrHeld.Error() + ": " + e.Verdict.Message
+}
+
+// Is makes errors.Is(err, ErrHeld) true.
+func (e *HeldError) Is(target error) bool {
+	return target == ErrHeld
+}
+
+// Observation is what was seen of an incarnation. Zero fields were not seen.
+type Observation struct {
+	// ContainerSeen: a container of the incarnation was reported with an ID.
+	ContainerSeen bool
+	// Node is where it is bound; NodeUID and BootID are ignored without it.
+	Node    string
+	NodeUID types.UID
+	// BootID is a boot that the incarnation may have run on. From here on this boot
+	// no longer counts as a reboot, so give the boots up to and including the one that
+	// a live read of the node shows at the first sight of the deletion, and none that
+	// was reported later (docs/kubernetes-facts.md §1.5).
+	BootID string
+}
+
+// Open lets the incarnation through before its bind (write ahead): Vacant or Over
+// becomes Occupied, with an epoch larger than any before. Where the same pod
+// occupies the record already, its candidate nodes and volumes are merged and the
+// epoch stays: an earlier bind whose answer was lost may still land (H16). Anything
+// else is ErrHeld.
+func Open(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation, now time.Time) (v1alpha1.TenancyStatus, error) {
+	if inc.PodUID == "" {
+		return v1alpha1.TenancyStatus{}, fmt.Errorf("incarnation: %w", ErrNoPodUID)
+	}
+	verdict := Judge(record, inc.PodUID)
+	if verdict.Held {
+		return v1alpha1.TenancyStatus{}, &HeldError{Verdict: verdict}
+	}
+	if verdict.Reason == ReasonSameIncarnation {
+		return merged(record, inc)
+	}
+	return opened(record, inc, now)
+}
+
+// Adopt records an incarnation that was bound without Open: found when Holdfast
+// arrives, rebuilt after a record was lost, or placed by another scheduler (H15).
+// It never takes the place of another incarnation that is unclean, and leaves a
+// record on which this one is already over as it is. An InDoubt one stays so.
+//
+// The caller has read the pod live: a remembered pod of an earlier incarnation
+// would otherwise reopen a record that is over.
+func Adopt(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation, now time.Time) (v1alpha1.TenancyStatus, error) {
+	if inc.PodUID == "" {
+		return v1alpha1.TenancyStatus{}, fmt.Errorf("incarnation: %w", ErrNoPodUID)
+	}
+	if record == nil {
+		return opened(nil, inc, now)
+	}
+	status := record.Status
+	switch {
+	case contradiction(status) != "":
+		return v1alpha1.TenancyStatus{}, fmt.Errorf("%w: %s", ErrUnreadable, contradiction(status))
+	case status.Incarnation == nil:
+		return opened(record, inc, now)
+	case status.Incarnation.PodUID == inc.PodUID && phaseOf(status) == v1alpha1.Over:
+		return *status.DeepCopy(), nil
+	case status.Incarnation.PodUID == inc.PodUID:
+		return merged(record, inc)
+	case phaseOf(status) == v1alpha1.Over:
+		return opened(record, inc, now)
+	default:
+		return v1alpha1.TenancyStatus{}, otherIncarnation(status, inc.PodUID)
+	}
+}
+
+// Doubt records that the incarnation's deletion was asked for, or that its object
+// is gone: Occupied becomes InDoubt. It does nothing to one that is InDoubt or Over
+// already. The time is not recorded; HeldCondition has it.
+func Doubt(record *v1alpha1.Tenancy, podUID types.UID, _ time.Time) (v1alpha1.TenancyStatus, error) {
+	status, err := ofIncarnation(record, podUID)
+	if err != nil {
+		return v1alpha1.TenancyStatus{}, err
+	}
+	if status.Phase == v1alpha1.Occupied {
+		status.Phase = v1alpha1.InDoubt
+	}
+	return status, nil
+}
+
+// Observe adds what was seen of the incarnation while it is unclean, and tells
+// whether that is news. What is seen after it is over is none.
+func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status v1alpha1.TenancyStatus, changed bool, err error) {
+	status, err = ofIncarnation(record, podUID)
+	if err != nil {
+		return v1alpha1.TenancyStatus{}, false, err
+	}
+	if status.Phase == v1alpha1.Over {
+		return status, false, nil
+	}
+	inc := status.Incarnation
+	if o.ContainerSeen && !inc.ContainerSeen {
+		inc.ContainerSeen = true
+		changed = true
+	}
+	if o.Node == "" {
+		return status, changed, nil
+	}
+	node := v1alpha1.CandidateNode{Name: o.Node, UID: o.NodeUID}
+	if o.BootID != "" {
+		node.BootIDs = []string{o.BootID}
+	}
+	nodeChanged, err := addNode(inc, node)
+	if err != nil {
+		return v1alpha1.TenancyStatus{}, false, err
+	}
+	return status, changed || nodeChanged, nil
+}
+
+// Close records the evidence that ended the incarnation: Occupied or InDoubt
+// becomes Over. It is the only way to Over. Closing again what is over leaves the
+// first receipt as it is.
+func Close(record *v1alpha1.Tenancy, ev v1alpha1.Evidence) (v1alpha1.TenancyStatus, error) {
+	switch ev.Kind {
+	case v1alpha1.NeverBound, v1alpha1.KubeletConfirmed, v1alpha1.Attested:
+	default:
+		return v1alpha1.TenancyStatus{}, fmt.Errorf("%w %q", ErrUnknownEvidence, ev.Kind)
+	}
+	status, err := ofIncarnation(record, ev.PodUID)
+	if err != nil {
+		return v1alpha1.TenancyStatus{}, err
+	}
+	if status.Phase == v1alpha1.Over {
+		return status, nil
+	}
+	status.Phase = v1alpha1.Over
+	status.Evidence = &ev
+	setHeld(&status, v1alpha1.NotHeld, fmt.Sprintf("The incarnation %s is over (%s).", ev.PodUID, ev.Kind), ev.Time.Time)
+	return status, nil
+}
+
+// Hold writes HeldCondition and tells whether that changed it: by is HeldByGuard,
+// HeldByScheduler or NotHeld. The condition's transition time says since when the
+// identity is held, whichever line of defence holds it. A nil record has no
+// condition to write.
+func Hold(record *v1alpha1.Tenancy, by, message string, now time.Time) (status v1alpha1.TenancyStatus, changed bool) {
+	if record == nil {
+		return v1alpha1.TenancyStatus{}, false
+	}
+	status = *record.Status.DeepCopy()
+	return status, setHeld(&status, by, message, now)
+}
+
+// opened returns the status of a record that the incarnation now occupies. The
+// caller has made sure that no other one is unclean.
+func opened(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation, now time.Time) (v1alpha1.TenancyStatus, error) {
+	var status v1alpha1.TenancyStatus
+	if record != nil {
+		status = *record.Status.DeepCopy()
+	}
+	// Unix seconds outgrow any epoch counted up from an earlier record's Unix
+	// seconds, unless an ordinal had more than one incarnation a second.
+	if status.Epoch == 0 {
+		status.Epoch = max(now.Unix(), 1)
+	} else {
+		status.Epoch++
+	}
+	status.Phase = v1alpha1.Occupied
+	status.Evidence = nil
+	status.Incarnation = &v1alpha1.Incarnation{PodUID: inc.PodUID}
+	if err := mergeInto(status.Incarnation, inc); err != nil {
+		return v1alpha1.TenancyStatus{}, err
+	}
+	return status, nil
+}
+
+// merged returns the record's status with what inc adds to the same incarnation.
+func merged(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation) (v1alpha1.TenancyStatus, error) {
+	status := *record.Status.DeepCopy()
+	if err := mergeInto(status.Incarnation, inc); err != nil {
+		return v1alpha1.TenancyStatus{}, err
+	}
+	return status, nil
+}
+
+// mergeInto only adds: a candidate node or a volume, once recorded, stays for as
+// long as the incarnation.
+func mergeInto(into *v1alpha1.Incarnation, from v1alpha1.Incarnation) error {
+	for _, node := range from.Nodes {
+		if _, err := addNode(into, node); err != nil {
+			return err
+		}
+	}
+	for _, volume := range from.Volumes {
+		i := slices.IndexFunc(into.Volumes, func(v v1alpha1.VolumeUse) bool { return v.Claim == volume.Claim })
+		switch {
+		case i >= 0 && volume.Volume != "":
+			// The claim was bound since, or the retry read it better.
+			volume.DeepCopyInto(&into.Volumes[i])
+		case i >= 0:
+		case len(into.Volumes) >= VolumesMax:
+			return fmt.Errorf("incarnation %s, claim %s: %w, at most %d", into.PodUID, volume.Claim, ErrTooManyVolumes, VolumesMax)
+		default:
+			into.Volumes = append(into.Volumes, *volume.DeepCopy())
+		}
+	}
+	into.ContainerSeen = into.ContainerSeen || from.ContainerSeen
+	return nil
+}
+
+// addNode adds a candidate node or what is new about it, and tells whether there
+// was anything new. The UID stays the first one seen under the name.
+func addNode(inc *v1alpha1.Incarnation, node v1alpha1.CandidateNode) (changed bool, err error) {
+	i := slices.IndexFunc(inc.Nodes, func(n v1alpha1.CandidateNode) bool { return n.Name == node.Name })
+	if i < 0 {
+		if len(inc.Nodes) >= NodesMax {
+			return false, fmt.Errorf("incarnation %s, node %s: %w, at most %d", inc.PodUID, node.Name, ErrTooManyNodes, NodesMax)
+		}
+		inc.Nodes = append(inc.Nodes, v1alpha1.CandidateNode{Name: node.Name})
+		i = len(inc.Nodes) - 1
+		changed = true
+	}
+	known := &inc.Nodes[i]
+	if known.UID == "" && node.UID != "" {
+		known.UID = node.UID
+		changed = true
+	}
+	for _, boot := range node.BootIDs {
+		if boot == "" || slices.Contains(known.BootIDs, boot) {
+			continue
+		}
+		known.BootIDs = append(known.BootIDs, boot)
+		changed = true
+	}
+	// The oldest boot goes, because the newest must not: a boot that is missing here
+	// counts as a reboot, and only a long-gone one can never be reported again.
+	if surplus := len(known.BootIDs) - BootIDsMax; surplus > 0 {
+		known.BootIDs = slices.Delete(known.BootIDs, 0, surplus)
+	}
+	return changed, nil
+}
+
+// ofIncarnation returns a copy of the status of a record whose latest incarnation
+// is podUID, whatever its phase.
+func ofIncarnation(record *v1alpha1.Tenancy, podUID types.UID) (v1alpha1.TenancyStatus, error) {
+	if podUID == "" {
+		return v1alpha1.TenancyStatus{}, ErrNoPodUID
+	}
+	if record == nil {
+		return v1alpha1.TenancyStatus{}, otherIncarnation(v1alpha1.TenancyStatus{}, podUID)
+	}
+	if why := contradiction(record.Status); why != "" {
+		return v1alpha1.TenancyStatus{}, fmt.Errorf("%w: %s", ErrUnreadable, why)
+	}
+	if inc := record.Status.Incarnation; inc == nil || inc.PodUID != podUID {
+		return v1alpha1.TenancyStatus{}, otherIncarnation(record.Status, podUID)
+	}
+	return *record.Status.DeepCopy(), nil
+}
+
+func otherIncarnation(status v1alpha1.TenancyStatus, podUID types.UID) error {
+	if status.Incarnation == nil {
+		return fmt.Errorf("incarnation %s: %w: it has none", podUID, ErrOtherIncarnation)
+	}
+	return fmt.Errorf("incarnation %s: %w: %s, %s", podUID, ErrOtherIncarnation, status.Incarnation.PodUID, status.Phase)
+}
+
+// setHeld writes HeldCondition. apimachinery's own function would read the clock
+// for a zero time, which a pure package must not.
+func setHeld(status *v1alpha1.TenancyStatus, by, message string, now time.Time) (changed bool) {
+	next := metav1.Condition{
+		Type:               v1alpha1.HeldCondition,
+		Status:             metav1.ConditionTrue,
+		Reason:             by,
+		Message:            message,
+		LastTransitionTime: metav1.NewTime(now),
+	}
+	if by == v1alpha1.NotHeld {
+		next.Status = metav1.ConditionFalse
+	}
+	i := slices.IndexFunc(status.Conditions, func(c metav1.Condition) bool { return c.Type == v1alpha1.HeldCondition })
+	if i < 0 {
+		status.Conditions = append(status.Conditions, next)
+		return true
+	}
+	known := &status.Conditions[i]
+	if known.Status == next.Status {
+		next.LastTransitionTime = known.LastTransitionTime
+	}
+	if *known == next {
+		return false
+	}
+	*known = next
+	return true
+}
