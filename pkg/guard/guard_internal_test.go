@@ -1,0 +1,316 @@
+package guard
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/fence"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+)
+
+const (
+	oldUID types.UID = "old"
+	newUID types.UID = "new"
+)
+
+var (
+	web0  = identity.Identity{Namespace: "default", Set: "web"}
+	start = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+)
+
+// build makes the pod default/web-0 of a StatefulSet, changed by each of edits.
+func build(uid types.UID, edits ...func(*v1.Pod)) *v1.Pod {
+	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: "web", UID: "set"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
+	pod := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: "web-0", UID: uid, Generation: 1,
+			CreationTimestamp: metav1.NewTime(start), OwnerReferences: []metav1.OwnerReference{*owner},
+		},
+		Spec: v1.PodSpec{Containers: []v1.Container{{Name: "c"}}},
+	}
+	for _, edit := range edits {
+		edit(pod)
+	}
+	return pod
+}
+
+func on(node string) func(*v1.Pod)   { return func(p *v1.Pod) { p.Spec.NodeName = node } }
+func guarded(p *v1.Pod)              { p.Finalizers = append(p.Finalizers, v1alpha1.PodFinalizer) }
+func failed(p *v1.Pod)               { p.Status.Phase = v1.PodFailed }
+func profile(n string) func(*v1.Pod) { return func(p *v1.Pod) { p.Spec.SchedulerName = n } }
+func orphan(p *v1.Pod)               { p.OwnerReferences = nil }
+func running(p *v1.Pod) {
+	p.Status.ContainerStatuses = []v1.ContainerStatus{{Name: "c", ContainerID: "x", State: v1.ContainerState{Running: &v1.ContainerStateRunning{}}}}
+}
+func isTold(p *v1.Pod) {
+	p.Status.Conditions = append(p.Status.Conditions, v1.PodCondition{Type: v1alpha1.HeldCondition, Status: v1.ConditionTrue, Message: "why"})
+}
+
+// deleted with a grace period in seconds.
+func deleted(grace int64) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		at := metav1.NewTime(start.Add(time.Duration(grace) * time.Second))
+		p.DeletionTimestamp, p.DeletionGracePeriodSeconds = &at, &grace
+	}
+}
+
+// recorded is the record of web-0 with the incarnation oldUID on node a.
+func recorded(phase v1alpha1.Phase) *v1alpha1.Tenancy {
+	r := tenancy.New(web0)
+	r.Status.Phase = phase
+	if phase == v1alpha1.Vacant {
+		return r
+	}
+	r.Status.Incarnation = &v1alpha1.Incarnation{
+		PodUID: oldUID, ContainerSeen: true,
+		Nodes: []v1alpha1.CandidateNode{{Name: "a", UID: "node-a", BootIDs: []string{"boot-1"}}},
+	}
+	if phase == v1alpha1.Over {
+		r.Status.Evidence = &v1alpha1.Evidence{Kind: v1alpha1.KubeletConfirmed, PodUID: oldUID, Time: metav1.NewTime(start)}
+	}
+	return r
+}
+
+func heldRecord(by, message string) *v1alpha1.Tenancy {
+	r := recorded(v1alpha1.InDoubt)
+	r.Status, _ = tenancy.Hold(r, by, message, start)
+	return r
+}
+
+func nodeA(boot string) func(string) *v1.Node {
+	return func(name string) *v1.Node {
+		n := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, UID: "node-a"}}
+		n.Status.NodeInfo.BootID = boot
+		return n
+	}
+}
+
+func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
+	deletedRecord := recorded(v1alpha1.Over)
+	deletedRecord.DeletionTimestamp = &metav1.Time{Time: start}
+	unseen := recorded(v1alpha1.Occupied)
+	unseen.Status.Incarnation.ContainerSeen = false
+	for name, tc := range map[string]struct {
+		record *v1alpha1.Tenancy
+		pod    *v1.Pod
+		boot   string
+		want   bool
+	}{
+		"a healthy incarnation whose record says all of it": {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, running), "boot-1", true},
+		"its first container":                               {unseen, build(oldUID, on("a"), guarded, running), "boot-1", false},
+		"a new boot of its node":                            {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, running), "boot-2", false},
+		"its deletion":                                      {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, deleted(30)), "boot-1", false},
+		"its terminal phase":                                {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, failed), "boot-1", false},
+		"its object is gone":                                {recorded(v1alpha1.Occupied), nil, "boot-1", false},
+		"a replacement beside an open record":               {recorded(v1alpha1.Occupied), build(newUID), "boot-1", false},
+		"a record in doubt":                                 {recorded(v1alpha1.InDoubt), build(oldUID, on("a"), guarded, deleted(30)), "boot-1", false},
+		"a closed record and no pod":                        {recorded(v1alpha1.Over), nil, "boot-1", true},
+		"a closed record whose object still has the finalizer": {
+			recorded(v1alpha1.Over), build(oldUID, on("a"), guarded, deleted(0)), "boot-1", false},
+		"a closed record whose object waits for its kubelet": {recorded(v1alpha1.Over), build(oldUID, on("a"), deleted(30)), "boot-1", false},
+		"a closed record and an unbound replacement":         {recorded(v1alpha1.Over), build(newUID, guarded), "boot-1", true},
+		"a replacement that still says that it is held":      {recorded(v1alpha1.Over), build(newUID, isTold), "boot-1", false},
+		"a replacement that was bound past the record":       {recorded(v1alpha1.Over), build(newUID, on("b")), "boot-1", false},
+		"a replacement deleted before it was bound":          {recorded(v1alpha1.Over), build(newUID, guarded, deleted(0)), "boot-1", false},
+		"a bound pod without a record":                       {nil, build(newUID, on("b")), "boot-1", false},
+		"an unbound pod without a record":                    {nil, build(newUID, guarded), "boot-1", true},
+		"neither record nor pod":                             {nil, nil, "boot-1", true},
+		"a closed record that is being deleted":              {deletedRecord, nil, "boot-1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := calm(tc.record, tc.pod, nodeA(tc.boot)); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestDutyIsToEveryPodWithTheFinalizer(t *testing.T) {
+	g := &Guard{profiles: sets.New("holdfast")}
+	for name, tc := range map[string]struct {
+		pod  *v1.Pod
+		want bool
+	}{
+		"an ordinal of the profile":                         {build(newUID, profile("holdfast")), true},
+		"an ordinal of another scheduler":                   {build(newUID, profile("default-scheduler")), false},
+		"an ordinal of another scheduler with a finalizer":  {build(newUID, profile("default-scheduler"), guarded), true},
+		"an orphan of a set that was deleted, finalizer on": {build(newUID, orphan, guarded), true},
+		"an orphan without the finalizer":                   {build(newUID, orphan, profile("holdfast")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := g.minds(tc.pod); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestRecordIsRebuiltOnlyWhereNothingIsLost(t *testing.T) {
+	later := func(p *v1.Pod) { p.CreationTimestamp = metav1.NewTime(start.Add(time.Minute)) }
+	earlier := func(p *v1.Pod) { p.CreationTimestamp = metav1.NewTime(start.Add(-time.Minute)) }
+	for name, tc := range map[string]struct {
+		record *v1alpha1.Tenancy
+		sight  fence.Sight
+		pod    *v1.Pod
+		want   bool
+	}{
+		"a bound pod without a record":                       {nil, fence.SightLive, build(newUID, on("b")), true},
+		"a bound pod beside a closed record":                 {recorded(v1alpha1.Over), fence.SightLive, build(newUID, on("b")), true},
+		"never over another unclean incarnation":             {recorded(v1alpha1.InDoubt), fence.SightLive, build(newUID, on("b")), false},
+		"never for a pod without a node":                     {nil, fence.SightLive, build(newUID), false},
+		"never without an object":                            {nil, fence.SightGone, nil, false},
+		"the final object of a pod without a record":         {nil, fence.SightFinal, build(newUID, on("b")), true},
+		"the final object of a pod younger than the receipt": {recorded(v1alpha1.Over), fence.SightFinal, build(newUID, on("b"), later), true},
+		"the late final object of an earlier incarnation":    {recorded(v1alpha1.Over), fence.SightFinal, build(newUID, on("b"), earlier), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := adoptable(tc.record, tenant{uid: newUID, sight: tc.sight, pod: tc.pod}); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestHoldCountsFromWhenTheKubeletIsLate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		tenant tenant
+		want   time.Time
+	}{
+		"a forced deletion holds at once":                      {tenant{sight: fence.SightLive, pod: build(oldUID, deleted(0))}, start},
+		"a graceful one when its time and the report's are up": {tenant{sight: fence.SightLive, pod: build(oldUID, deleted(30))}, start.Add(30*time.Second + lateReportAllowance)},
+		"a vanished object holds at once":                      {tenant{sight: fence.SightGone}, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := heldFrom(tc.tenant); !got.Equal(tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestConditionIsWrittenOncePerChange(t *testing.T) {
+	held := heldRecord(v1alpha1.HeldByScheduler, "why")
+	for name, tc := range map[string]struct {
+		record  *v1alpha1.Tenancy
+		pod     *v1.Pod
+		want    v1.ConditionStatus
+		changed bool
+	}{
+		"a replacement learns that it is held":         {held, build(newUID), v1.ConditionTrue, true},
+		"and is not told again":                        {held, build(newUID, isTold), v1.ConditionTrue, false},
+		"nor told another thing with the same meaning": {heldRecord(v1alpha1.HeldByScheduler, "other"), build(newUID, isTold), v1.ConditionTrue, true},
+		"it learns that it no longer is":               {recorded(v1alpha1.Over), build(newUID, isTold), v1.ConditionFalse, true},
+		"a pod that was told nothing is told nothing":  {recorded(v1alpha1.Over), build(newUID), v1.ConditionFalse, false},
+		"the old pod itself is not a replacement":      {held, build(oldUID, on("a")), v1.ConditionFalse, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, changed := conditionOf(tc.record, tc.pod, metav1.NewTime(start))
+			if c.Status != tc.want || changed != tc.changed {
+				t.Errorf("got %v, changed %v; want %v, %v", c.Status, changed, tc.want, tc.changed)
+			}
+		})
+	}
+}
+
+// The final object of a DELETED event has been trimmed, and must be as good as the
+// whole one.
+func TestTrimmingKeepsEveryFact(t *testing.T) {
+	always := v1.ContainerRestartPolicyAlways
+	fields, err := json.Marshal(map[string]any{"f:status": map[string]any{"f:phase": map[string]any{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := func(name string) v1.ContainerStatus {
+		return v1.ContainerStatus{Name: name, ContainerID: "x", State: v1.ContainerState{Terminated: &v1.ContainerStateTerminated{ContainerID: "x"}}}
+	}
+	pod := build(oldUID, on("a"), guarded, failed, deleted(30), func(p *v1.Pod) {
+		p.ManagedFields = []metav1.ManagedFieldsEntry{
+			{Manager: "kube-controller-manager"},
+			{Manager: "kubelet", Subresource: "status", FieldsV1: &metav1.FieldsV1{Raw: fields}},
+		}
+		p.Spec.InitContainers = []v1.Container{{Name: "sidecar", RestartPolicy: &always, Image: "i"}}
+		p.Spec.EphemeralContainers = []v1.EphemeralContainer{{EphemeralContainerCommon: v1.EphemeralContainerCommon{Name: "debug"}}}
+		p.Spec.Volumes = []v1.Volume{
+			{Name: "data", VolumeSource: v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data-web-0"}}},
+			{Name: "config", VolumeSource: v1.VolumeSource{ConfigMap: &v1.ConfigMapVolumeSource{}}},
+		}
+		p.Status.ContainerStatuses = []v1.ContainerStatus{stopped("c")}
+		p.Status.InitContainerStatuses = []v1.ContainerStatus{stopped("sidecar")}
+		p.Status.EphemeralContainerStatuses = []v1.ContainerStatus{stopped("debug")}
+		p.Status.Conditions = []v1.PodCondition{{Type: v1.PodReadyToStartContainers, Status: v1.ConditionFalse, ObservedGeneration: 1}}
+	})
+	obj, err := trimPod(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trimmed := obj.(*v1.Pod)
+	inc := recorded(v1alpha1.InDoubt).Status.Incarnation
+	whole := fence.FactsOf(oldUID, pod, fence.SightFinal, inc, "boot-2", nil)
+	if got := fence.FactsOf(oldUID, trimmed, fence.SightFinal, inc, "boot-2", nil); !reflect.DeepEqual(got, whole) {
+		t.Errorf("facts of the trimmed pod %+v, of the whole one %+v", got, whole)
+	}
+	if !fence.Judge(whole).Release {
+		t.Errorf("the pod proves nothing, so this test does not either: %+v", whole)
+	}
+	if len(trimmed.Spec.Volumes) != 1 || claimName(trimmed, &trimmed.Spec.Volumes[0]) != "data-web-0" {
+		t.Errorf("volumes %+v, want the claim alone", trimmed.Spec.Volumes)
+	}
+	if trimmed.Spec.InitContainers[0].Image != "" {
+		t.Error("the image was kept")
+	}
+	if _, ok := identity.Of(trimmed); !ok || !hasFinalizer(trimmed) {
+		t.Error("identity or finalizer were lost")
+	}
+}
+
+func TestFinalsAreKeptUntilHandledAndBounded(t *testing.T) {
+	f := newFinals(2)
+	a, b := build("a"), build("b")
+	if !f.put(a) || !f.put(b) || f.put(build("c")) {
+		t.Fatal("want room for two")
+	}
+	key := keyOf(a)
+	if got := f.of(key); len(got) != 2 || got[0].UID != "a" || got[1].UID != "b" {
+		t.Fatalf("got %v, want a and b", got)
+	}
+	f.done(a)
+	f.done(a)
+	if got := f.of(key); len(got) != 1 || got[0].UID != "b" {
+		t.Fatalf("got %v, want b", got)
+	}
+	f.done(b)
+	if f.count != 0 || len(f.pods) != 0 {
+		t.Errorf("count %d, %d names; want none", f.count, len(f.pods))
+	}
+}
+
+func TestIdentityFromANameRoundTrips(t *testing.T) {
+	for name, want := range map[string]bool{
+		"web-0": true, "my-web-12": true, "web-01": false, "web": false, "-1": false, "web-": false, "web-99999999999": false, "web-x": false,
+	} {
+		id, ok := identityNamed(types.NamespacedName{Namespace: "default", Name: name})
+		if ok != want || ok && id.Name() != name {
+			t.Errorf("%q: %v, %v; want %v", name, id, ok, want)
+		}
+	}
+}
+
+func TestHoldMessageSaysWhereAndWhatReleases(t *testing.T) {
+	got := holdMessage(recorded(v1alpha1.InDoubt), fence.Judge(fence.Facts{Sight: fence.SightLive, Deleting: true, Bound: true, Containers: fence.ContainersRunning}))
+	for _, part := range []string{"incarnation old", "on node a", "What would release it", "attestation"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q does not contain %q", got, part)
+		}
+	}
+}

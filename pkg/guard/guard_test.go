@@ -1,0 +1,710 @@
+package guard_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/holdfast-dev/holdfast/manifests/crd"
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/pkg/guard"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
+	"github.com/holdfast-dev/holdfast/sim/engine"
+)
+
+// patience is how long, in virtual time, a test waits for what must come, and
+// watches what must not.
+const patience = 2 * time.Minute
+
+var web0 = identity.Identity{Namespace: "default", Set: "web"}
+
+// cluster is a real API server with one node and no controller but the guard.
+type cluster struct {
+	ctx context.Context
+	// kube is the user's client, kubelet the one of node a's kubelet.
+	kube, kubelet kubernetes.Interface
+	records       versioned.Interface
+	store         *store.Store
+	wire          *wire
+	newGuard      func() *guard.Guard
+}
+
+// inCluster runs f in virtual time with a cluster of its own.
+func inCluster(t *testing.T, f func(c *cluster) error) {
+	t.Helper()
+	err := engine.InVirtualTime(func(ctx context.Context) error {
+		c, err := newCluster(ctx)
+		if err != nil {
+			return err
+		}
+		return f(c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newCluster(ctx context.Context) (*cluster, error) {
+	api, err := engine.StartAPIServer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	definition, err := crd.Tenancies()
+	if err != nil {
+		return nil, err
+	}
+	if err := api.InstallCRD(ctx, definition); err != nil {
+		return nil, err
+	}
+	kube, err := kubernetes.NewForConfig(api.RESTConfig("kubectl"))
+	if err != nil {
+		return nil, err
+	}
+	kubelet, err := kubernetes.NewForConfig(api.RESTConfig("kubelet"))
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{}
+	tapped := api.RESTConfig("holdfast-guard")
+	tapped.Wrap(w.around)
+	guardKube, err := kubernetes.NewForConfig(tapped)
+	if err != nil {
+		return nil, err
+	}
+	tapped = api.JSONConfig("holdfast-guard")
+	tapped.Wrap(w.around)
+	guardRecords, err := versioned.NewForConfig(tapped)
+	if err != nil {
+		return nil, err
+	}
+	records, err := versioned.NewForConfig(api.JSONConfig("kubectl"))
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{ctx: ctx, kube: kube, kubelet: kubelet, records: records, store: store.New(records), wire: w}
+	c.newGuard = func() *guard.Guard { return guard.New(guardKube, guardRecords, guard.Options{}) }
+	return c, c.createNode("a")
+}
+
+// guards starts the guard; the function that it returns ends it.
+func (c *cluster) guards() (stop func()) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = c.newGuard().Run(ctx) // Ends with ctx; what it does not do, the test misses.
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+func (c *cluster) createNode(name string) error {
+	node, err := c.kube.CoreV1().Nodes().Create(c.ctx, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	node.Status.NodeInfo.BootID = "boot-1"
+	node.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}}
+	_, err = c.kubelet.CoreV1().Nodes().UpdateStatus(c.ctx, node, metav1.UpdateOptions{})
+	return err
+}
+
+// silence has the node no longer ready, as the node lifecycle controller would.
+func (c *cluster) silence(name string) error {
+	node, err := c.kube.CoreV1().Nodes().Get(c.ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	node.Status.Conditions[0].Status = v1.ConditionUnknown
+	_, err = c.kube.CoreV1().Nodes().UpdateStatus(c.ctx, node, metav1.UpdateOptions{})
+	return err
+}
+
+// createPod makes web-0 of a StatefulSet, on the node unless that is empty, with
+// the guard's finalizer if guarded.
+func (c *cluster) createPod(node string, guarded bool) (*v1.Pod, error) {
+	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: "web", UID: "set"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
+	pod := &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: web0.Namespace, Name: web0.Name(), OwnerReferences: []metav1.OwnerReference{*owner}},
+		Spec:       v1.PodSpec{NodeName: node, Containers: []v1.Container{{Name: "c", Image: "i"}}},
+	}
+	if guarded {
+		pod.Finalizers = []string{v1alpha1.PodFinalizer, "example.com/other"}
+	}
+	return c.kube.CoreV1().Pods(pod.Namespace).Create(c.ctx, pod, metav1.CreateOptions{})
+}
+
+func (c *cluster) deletePod(grace int64) error {
+	return c.kube.CoreV1().Pods(web0.Namespace).Delete(c.ctx, web0.Name(), metav1.DeleteOptions{GracePeriodSeconds: &grace})
+}
+
+// report writes the status as the pod's kubelet does: running, or its last word.
+func (c *cluster) report(terminated bool) error {
+	pod, err := c.pod()
+	if err != nil {
+		return err
+	}
+	status := v1.ContainerStatus{Name: "c", ContainerID: "containerd://1", State: v1.ContainerState{Running: &v1.ContainerStateRunning{}}}
+	pod.Status.Phase = v1.PodRunning
+	ready := v1.ConditionTrue
+	if terminated {
+		status.State = v1.ContainerState{Terminated: &v1.ContainerStateTerminated{ContainerID: "containerd://1", Reason: "Completed"}}
+		pod.Status.Phase = v1.PodSucceeded
+		ready = v1.ConditionFalse
+	}
+	pod.Status.ContainerStatuses = []v1.ContainerStatus{status}
+	pod.Status.Conditions = []v1.PodCondition{{Type: v1.PodReadyToStartContainers, Status: ready, ObservedGeneration: pod.Generation}}
+	_, err = c.kubelet.CoreV1().Pods(pod.Namespace).UpdateStatus(c.ctx, pod, metav1.UpdateOptions{})
+	return err
+}
+
+// strip takes all finalizers off the pod, as an impatient human does.
+func (c *cluster) strip(names ...string) error {
+	pod, err := c.pod()
+	if err != nil {
+		return err
+	}
+	pod.Finalizers = slices.DeleteFunc(pod.Finalizers, func(f string) bool { return slices.Contains(names, f) })
+	_, err = c.kube.CoreV1().Pods(pod.Namespace).Update(c.ctx, pod, metav1.UpdateOptions{})
+	return err
+}
+
+func (c *cluster) pod() (*v1.Pod, error) {
+	return c.kube.CoreV1().Pods(web0.Namespace).Get(c.ctx, web0.Name(), metav1.GetOptions{})
+}
+
+// must waits until the record and the pod, either nil if absent, are as wanted.
+func (c *cluster) must(what string, want func(r *v1alpha1.Tenancy, p *v1.Pod) bool) error {
+	var record *v1alpha1.Tenancy
+	var pod *v1.Pod
+	err := wait.PollUntilContextTimeout(c.ctx, 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		var err error
+		record, pod, err = c.look()
+		return err == nil && want(record, pod), err
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w\nrecord %s\npod %s", what, err, asJSON(record), asJSON(pod))
+	}
+	return nil
+}
+
+// mustStay watches that it stays as wanted.
+func (c *cluster) mustStay(what string, want func(r *v1alpha1.Tenancy, p *v1.Pod) bool) error {
+	for range 12 {
+		time.Sleep(patience / 12)
+		record, pod, err := c.look()
+		if err != nil {
+			return err
+		}
+		if !want(record, pod) {
+			return fmt.Errorf("%s\nrecord %s\npod %s", what, asJSON(record), asJSON(pod))
+		}
+	}
+	return nil
+}
+
+func (c *cluster) look() (*v1alpha1.Tenancy, *v1.Pod, error) {
+	record, err := c.store.Get(c.ctx, web0)
+	if err != nil {
+		return nil, nil, err
+	}
+	pod, err := c.pod()
+	if apierrors.IsNotFound(err) {
+		return record, nil, nil
+	}
+	return record, pod, err
+}
+
+func asJSON(v any) string {
+	out, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(out)
+}
+
+func is(r *v1alpha1.Tenancy, phase v1alpha1.Phase) bool { return r != nil && r.Status.Phase == phase }
+
+func over(r *v1alpha1.Tenancy, kind v1alpha1.EvidenceKind) bool {
+	return is(r, v1alpha1.Over) && r.Status.Evidence.Kind == kind
+}
+
+func held(r *v1alpha1.Tenancy, by string) bool {
+	if r == nil {
+		return false
+	}
+	c := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.HeldCondition)
+	return c != nil && c.Reason == by && c.Message != ""
+}
+
+func kept(p *v1.Pod) bool { return p != nil && slices.Contains(p.Finalizers, v1alpha1.PodFinalizer) }
+
+// steps runs one after another and stops at the first error.
+func steps(all ...func() error) error {
+	for _, step := range all {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestForcedDeletionWaitsForTheKubeletsLastWord(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		if _, err := c.createPod("a", true); err != nil {
+			return err
+		}
+		return steps(
+			func() error {
+				return c.must("the record is rebuilt from the bound pod", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return is(r, v1alpha1.Occupied) && r.Status.Incarnation.PodUID == p.UID &&
+						r.Status.Incarnation.Nodes[0].UID != "" && slices.Equal(r.Status.Incarnation.Nodes[0].BootIDs, []string{"boot-1"})
+				})
+			},
+			func() error { return c.report(false) },
+			func() error {
+				return c.must("a container was seen", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return r.Status.Incarnation.ContainerSeen })
+			},
+			func() error { return c.deletePod(0) },
+			func() error {
+				return c.must("the guard holds", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return is(r, v1alpha1.InDoubt) && held(r, v1alpha1.HeldByGuard) && kept(p)
+				})
+			},
+			func() error {
+				return c.mustStay("nothing releases it", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return is(r, v1alpha1.InDoubt) && kept(p) })
+			},
+			func() error { return c.report(true) },
+			func() error {
+				return c.must("the kubelet's report releases it, and no foreign finalizer goes", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return over(r, v1alpha1.KubeletConfirmed) && held(r, v1alpha1.NotHeld) && !kept(p) && slices.Equal(p.Finalizers, []string{"example.com/other"})
+				})
+			},
+			func() error { return c.strip("example.com/other") },
+			func() error {
+				return c.must("the name is free", func(_ *v1alpha1.Tenancy, p *v1.Pod) bool { return p == nil })
+			},
+			func() error { return c.mustTell("Held", "Released") },
+		)
+	})
+}
+
+// mustTell waits for one event of each reason on the set.
+func (c *cluster) mustTell(reasons ...string) error {
+	count := map[string]int{}
+	err := wait.PollUntilContextTimeout(c.ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
+		list, err := c.kube.EventsV1().Events(web0.Namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err
+		}
+		clear(count)
+		for _, e := range list.Items {
+			if e.Regarding.Kind == "StatefulSet" && e.Regarding.UID == "set" {
+				count[e.Reason]++
+			}
+		}
+		return !slices.ContainsFunc(reasons, func(r string) bool { return count[r] != 1 }), nil
+	})
+	if err != nil {
+		return fmt.Errorf("events on the set: %v, want one of each of %v: %w", count, reasons, err)
+	}
+	return nil
+}
+
+func TestGracefulDeletionIsNoHoldUntilTheKubeletIsLate(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		if _, err := c.createPod("a", true); err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.report(false) },
+			func() error { return c.deletePod(30) },
+			func() error {
+				return c.must("the record is in doubt", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.InDoubt) })
+			},
+			func() error { time.Sleep(30 * time.Second); return nil },
+			func() error {
+				if r, _, err := c.look(); err != nil || held(r, v1alpha1.HeldByGuard) {
+					return fmt.Errorf("held within the grace period, or %v", err)
+				}
+				return nil
+			},
+			func() error {
+				return c.must("then it holds", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return held(r, v1alpha1.HeldByGuard) })
+			},
+		)
+	})
+}
+
+func TestConfirmedPodOfANodeThatFellSilentIsEnded(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		if _, err := c.createPod("a", true); err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.report(false) },
+			func() error { return c.deletePod(30) },
+			func() error { return c.report(true) },
+			func() error { return c.strip("example.com/other") },
+			func() error {
+				return c.must("the finalizer goes and the object waits for its kubelet", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return over(r, v1alpha1.KubeletConfirmed) && p != nil && !kept(p)
+				})
+			},
+			func() error { return c.silence("a") },
+			func() error {
+				return c.must("the guard ends the deletion", func(_ *v1alpha1.Tenancy, p *v1.Pod) bool { return p == nil })
+			},
+		)
+	})
+}
+
+func TestPodThatWasNeverBoundGoesAtOnceAndLeavesNoRecord(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		if _, err := c.createPod("", true); err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.strip("example.com/other") },
+			func() error {
+				return c.mustStay("an unbound pod is left alone", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return r == nil && kept(p) })
+			},
+			func() error { return c.deletePod(30) },
+			func() error {
+				return c.must("it goes", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return r == nil && p == nil })
+			},
+		)
+	})
+}
+
+func TestOpenedRecordOfAPodThatWasNeverBoundIsClosed(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		pod, err := c.createPod("", true)
+		if err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.strip("example.com/other") },
+			func() error {
+				inc := v1alpha1.Incarnation{PodUID: pod.UID, Nodes: []v1alpha1.CandidateNode{{Name: "a"}}}
+				_, err := c.store.Open(c.ctx, web0, inc, time.Now())
+				return err
+			},
+			func() error { return c.deletePod(0) },
+			func() error {
+				return c.must("it is over", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return over(r, v1alpha1.NeverBound) && p == nil })
+			},
+		)
+	})
+}
+
+func (c *cluster) attest(uid types.UID) error {
+	return c.store.Attest(c.ctx, web0, v1alpha1.Attestation{PodUID: uid, Reason: "the machine is on my desk", By: "ann"})
+}
+
+func TestAttestationReleasesInTheRightOrder(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		pod, err := c.createPod("a", true)
+		if err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.report(false) },
+			func() error { return c.strip("example.com/other") },
+			func() error { return c.silence("a") },
+			func() error { return c.deletePod(30) },
+			func() error {
+				return c.must("the guard holds", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return held(r, v1alpha1.HeldByGuard) })
+			},
+			func() error { return c.attest("somebody else") },
+			func() error {
+				return c.mustStay("a word about another incarnation changes nothing", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return is(r, v1alpha1.InDoubt) && kept(p)
+				})
+			},
+			func() error { c.wire.forget(); return c.attest(pod.UID) },
+			func() error {
+				return c.must("it is over and gone, though its kubelet never reported", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return over(r, v1alpha1.Attested) && r.Status.Evidence.Source == "ann" && p == nil
+				})
+			},
+			func() error {
+				want := []string{"PUT tenancies/web-0/status", "DELETE pods/web-0", "PATCH pods/web-0"}
+				if got := c.wire.writes(); !slices.Equal(got, want) {
+					return fmt.Errorf("writes %v, want %v", got, want)
+				}
+				return nil
+			},
+		)
+	})
+}
+
+func TestReplacementIsToldThatItIsHeldAndThatItNoLongerIs(t *testing.T) {
+	condition := func(p *v1.Pod) v1.ConditionStatus {
+		for _, c := range p.Status.Conditions {
+			if c.Type == v1alpha1.HeldCondition {
+				return c.Status
+			}
+		}
+		return ""
+	}
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		old, err := c.createPod("a", true)
+		if err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.report(false) },
+			func() error {
+				return c.must("a record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
+			},
+			func() error { return c.deletePod(0) },
+			func() error { return c.strip("example.com/other", v1alpha1.PodFinalizer) },
+			func() error {
+				return c.must("the object is gone and the scheduler holds", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return p == nil && is(r, v1alpha1.InDoubt) && held(r, v1alpha1.HeldByScheduler)
+				})
+			},
+			func() error { _, err := c.createPod("", false); return err },
+			func() error {
+				return c.must("the replacement says so", func(_ *v1alpha1.Tenancy, p *v1.Pod) bool { return condition(p) == v1.ConditionTrue })
+			},
+			func() error { c.wire.forget(); return nil },
+			func() error {
+				return c.mustStay("and holds", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return is(r, v1alpha1.InDoubt) })
+			},
+			func() error {
+				if got := c.wire.writes(); len(got) != 0 {
+					return fmt.Errorf("a hold that does not change is written again: %v", got)
+				}
+				return nil
+			},
+			func() error { return c.attest(old.UID) },
+			func() error {
+				return c.must("released", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return over(r, v1alpha1.Attested) && condition(p) == v1.ConditionFalse
+				})
+			},
+		)
+	})
+}
+
+// A crash between any two steps leaves one of these states behind.
+func TestReleaseGoesOnAfterACrash(t *testing.T) {
+	close := func(c *cluster) error {
+		pod, err := c.pod()
+		if err != nil {
+			return err
+		}
+		_, err = c.store.Close(c.ctx, web0, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: pod.UID, Source: "ann", Time: metav1.Now()})
+		return err
+	}
+	for name, crashedAfter := range map[string]func(c *cluster) error{
+		"after nothing was done": func(c *cluster) error {
+			pod, err := c.pod()
+			if err != nil {
+				return err
+			}
+			return c.attest(pod.UID)
+		},
+		"after the record was closed": close,
+		"after the object was deleted": func(c *cluster) error {
+			return errors.Join(close(c), c.deletePod(0))
+		},
+		"after the finalizer was removed, grace still running": func(c *cluster) error {
+			return errors.Join(close(c), c.strip(v1alpha1.PodFinalizer))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) error {
+				stop := c.guards()
+				if _, err := c.createPod("a", true); err != nil {
+					return err
+				}
+				return steps(
+					func() error { return c.report(false) },
+					func() error { return c.strip("example.com/other") },
+					func() error { return c.deletePod(3600) },
+					func() error {
+						return c.must("in doubt", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.InDoubt) })
+					},
+					func() error { stop(); return nil },
+					func() error { return crashedAfter(c) },
+					func() error { stop = c.guards(); return nil },
+					func() error {
+						return c.must("all is done", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return over(r, v1alpha1.Attested) && p == nil })
+					},
+					func() error { stop(); return nil },
+				)
+			})
+		})
+	}
+}
+
+func TestErrorsReleaseNothingAndAreTriedAgain(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		if _, err := c.createPod("a", true); err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.report(false) },
+			func() error { return c.strip("example.com/other") },
+			func() error {
+				return c.must("a record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
+			},
+			func() error { c.wire.fail("PUT tenancies/web-0/status", true); return c.deletePod(0) },
+			func() error { return c.report(true) },
+			func() error {
+				return c.mustStay("the object is kept while its proof cannot be recorded", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
+					return is(r, v1alpha1.Occupied) && kept(p)
+				})
+			},
+			func() error { c.wire.fail("PUT tenancies/web-0/status", false); return nil },
+			func() error {
+				return c.must("then it goes", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return over(r, v1alpha1.KubeletConfirmed) && p == nil })
+			},
+		)
+	})
+}
+
+func TestNamespaceBeingDeletedNeverWedges(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		web0.Namespace = "doomed"
+		defer func() { web0.Namespace = "default" }()
+		namespace := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "doomed"}}
+		if _, err := c.kube.CoreV1().Namespaces().Create(c.ctx, namespace, metav1.CreateOptions{}); err != nil {
+			return err
+		}
+		if _, err := c.createPod("a", true); err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.report(false) },
+			func() error { return c.strip("example.com/other") },
+			func() error { return c.kube.CoreV1().Namespaces().Delete(c.ctx, "doomed", metav1.DeleteOptions{}) },
+			func() error { return c.deletePod(0) },
+			func() error { c.guards(); return nil },
+			func() error {
+				return c.mustStay("no record can be made, and the pod is no proof", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return r == nil && kept(p) })
+			},
+			func() error { return c.report(true) },
+			func() error {
+				return c.must("the pod is its own proof", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return r == nil && p == nil })
+			},
+		)
+	})
+}
+
+func TestDeletedRecordGoesOnceItIsClean(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		if _, err := c.createPod("a", true); err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.report(false) },
+			func() error { return c.strip("example.com/other") },
+			func() error {
+				return c.must("a record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
+			},
+			func() error { return c.deleteRecord() },
+			func() error {
+				return c.mustStay("an unclean record stays", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
+			},
+			func() error { return c.deletePod(0) },
+			func() error { return c.report(true) },
+			func() error {
+				return c.must("both go", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return r == nil && p == nil })
+			},
+		)
+	})
+}
+
+func (c *cluster) deleteRecord() error {
+	return c.records.HoldfastV1alpha1().Tenancies(web0.Namespace).Delete(c.ctx, web0.Name(), metav1.DeleteOptions{})
+}
+
+// wire looks at what the guard writes, and fails what it is told to.
+type wire struct {
+	mu      sync.Mutex
+	log     []string
+	failing map[string]bool
+}
+
+func (w *wire) around(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		if w.note(r) {
+			body := []byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"InternalError","code":500,"message":"injected"}`)
+			return &http.Response{
+				StatusCode: http.StatusInternalServerError, Request: r, ContentLength: int64(len(body)),
+				Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
+			}, nil
+		}
+		return next.RoundTrip(r)
+	})
+}
+
+// note writes a request down that changes a pod or a tenancy, and tells whether it is to fail.
+func (w *wire) note(r *http.Request) bool {
+	_, path, found := strings.Cut(r.URL.Path, "/namespaces/"+web0.Namespace+"/")
+	if r.Method == http.MethodGet || !found || strings.HasPrefix(path, "events") {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	request := r.Method + " " + path
+	w.log = append(w.log, request)
+	return w.failing[request]
+}
+
+func (w *wire) fail(request string, fails bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing = map[string]bool{request: fails}
+}
+
+func (w *wire) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = nil
+}
+
+func (w *wire) writes() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.log)
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

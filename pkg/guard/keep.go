@@ -1,0 +1,136 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/fence"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+)
+
+// lateReportAllowance is how long after the end of its grace period a pod's
+// kubelet is expected to report that it killed it. Every rolling update passes
+// through this time; a hold that nobody need know of is not announced.
+const lateReportAllowance = 10 * time.Second
+
+// keep is what follows from a verdict that holds: what was seen goes on the record,
+// and if the incarnation was to end, so do the doubt and what would release it.
+func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant, live *v1.Pod, verdict fence.Verdict) (*v1alpha1.Tenancy, error) {
+	record, err := g.observe(ctx, id, record, t)
+	if err != nil || !t.deletionAsked() {
+		return record, err
+	}
+	now := g.clock.Now()
+	if record, err = g.store.Doubt(ctx, id, t.uid, now); err != nil {
+		return nil, fmt.Errorf("tenancy %s, doubting: %w", id, err)
+	}
+	if t.sight == fence.SightUnknown {
+		return record, nil
+	}
+	if wait := heldFrom(t).Sub(now); wait > 0 {
+		g.queue.AddAfter(types.NamespacedName{Namespace: id.Namespace, Name: id.Name()}, wait)
+		return record, nil
+	}
+	if c := heldCondition(record); t.sight == fence.SightGone && c != nil && c.Reason == v1alpha1.HeldByScheduler {
+		// It was said when the final object was there, which knew more than its absence.
+		return record, nil
+	}
+	held, err := g.store.Hold(ctx, id, holder(t), holdMessage(record, verdict), now)
+	if err != nil {
+		return nil, fmt.Errorf("tenancy %s, holding: %w", id, err)
+	}
+	if before, after := heldCondition(record), heldCondition(held); after != nil && !sameHold(before, after) {
+		g.announceHold(id, t, live, after.Message)
+	}
+	return held, nil
+}
+
+// observe puts on the record what the object shows. Boots are recorded up to the
+// first sight of the deletion, at which the node is read live: only a boot after
+// that can be a new one (docs/kubernetes-facts.md §1.5).
+func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant) (*v1alpha1.Tenancy, error) {
+	if t.pod == nil {
+		return record, nil
+	}
+	seen := tenancy.Observation{ContainerSeen: fence.ContainerSeen(t.pod)}
+	if name := t.pod.Spec.NodeName; name != "" && record.Status.Phase == v1alpha1.Occupied {
+		node := g.cachedNode(name)
+		if t.deletionAsked() {
+			var err error
+			if node, err = g.liveNode(ctx, name); err != nil {
+				return nil, err
+			}
+		}
+		seen.Node = name
+		if node != nil {
+			seen.NodeUID, seen.BootID = node.UID, node.Status.NodeInfo.BootID
+		}
+	}
+	observed, err := g.store.Observe(ctx, id, t.uid, seen)
+	if err != nil {
+		return nil, fmt.Errorf("tenancy %s, observing: %w", id, err)
+	}
+	return observed, nil
+}
+
+// heldFrom is when the incarnation counts as held: at once if its object is gone or
+// its deletion was forced, else when its kubelet is late.
+func heldFrom(t tenant) time.Time {
+	if t.sight != fence.SightLive {
+		return time.Time{}
+	}
+	if !lingers(t.pod) {
+		return t.pod.DeletionTimestamp.Time
+	}
+	return t.pod.DeletionTimestamp.Add(lateReportAllowance)
+}
+
+// holder tells which line of defence holds: the guard while the old object is
+// there and keeps the name, the scheduler once it is not.
+func holder(t tenant) string {
+	if t.sight == fence.SightLive {
+		return v1alpha1.HeldByGuard
+	}
+	return v1alpha1.HeldByScheduler
+}
+
+// holdMessage says what is known and what would release. It must say the same as
+// long as the same is so, for every other message is announced anew.
+func holdMessage(record *v1alpha1.Tenancy, verdict fence.Verdict) string {
+	inc := record.Status.Incarnation
+	var names []string
+	for _, n := range inc.Nodes {
+		names = append(names, n.Name)
+	}
+	where := ""
+	if len(names) > 0 {
+		where = " on node " + strings.Join(names, " or ")
+	}
+	return fmt.Sprintf("The incarnation %s%s: %s. What would release it: %s.", inc.PodUID, where, verdict.Detail, verdict.Needs)
+}
+
+func heldCondition(record *v1alpha1.Tenancy) *metav1.Condition {
+	if record == nil {
+		return nil
+	}
+	return meta.FindStatusCondition(record.Status.Conditions, v1alpha1.HeldCondition)
+}
+
+// wasHeld reports whether the record says that its identity is held.
+func wasHeld(record *v1alpha1.Tenancy) bool {
+	c := heldCondition(record)
+	return c != nil && c.Reason != v1alpha1.NotHeld
+}
+
+func sameHold(a, b *metav1.Condition) bool {
+	return a != nil && b != nil && a.Reason == b.Reason && a.Message == b.Message
+}

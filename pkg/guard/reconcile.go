@@ -1,0 +1,218 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/fence"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+)
+
+// tenant is an incarnation whose object was seen, or is known to be gone.
+type tenant struct {
+	uid   types.UID
+	sight fence.Sight
+	// pod is the object; nil if there is none.
+	pod *v1.Pod
+}
+
+// deletionAsked reports whether the incarnation is on its way out, or its object gone.
+func (t tenant) deletionAsked() bool {
+	return t.sight != fence.SightLive || t.pod.DeletionTimestamp != nil
+}
+
+// reconcile looks at one identity and does what is due. An error means that it is
+// to be tried again; nothing was released because of it.
+func (g *Guard) reconcile(ctx context.Context, key types.NamespacedName) error {
+	ended := g.finals.of(key)
+	if len(ended) == 0 && calm(g.cachedRecord(key), g.cachedPod(key), g.cachedNode) {
+		return nil
+	}
+	live, err := g.livePod(ctx, key)
+	if err != nil {
+		return err
+	}
+	id, named := identityNamed(key)
+	if !named {
+		// No ordinal can ever have this name, so there is nothing to record.
+		return g.letGoByItself(ctx, nil, live)
+	}
+	record, err := g.store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("tenancy %s: %w", id, err)
+	}
+	for _, pod := range ended {
+		record, err = g.settle(ctx, id, record, tenant{uid: pod.UID, sight: fence.SightFinal, pod: pod}, live)
+		if err != nil {
+			return err
+		}
+		g.finals.done(pod)
+	}
+	if gone, ok := g.vanished(key, record, live); ok {
+		if record, err = g.settle(ctx, id, record, gone, live); err != nil {
+			return err
+		}
+	}
+	if live != nil {
+		if record, err = g.settle(ctx, id, record, tenant{uid: live.UID, sight: fence.SightLive, pod: live}, live); err != nil {
+			return err
+		}
+	}
+	if err := g.tell(ctx, record, live); err != nil {
+		return err
+	}
+	return g.forget(ctx, id, record)
+}
+
+// livePod reads the pod live; nil if there is none.
+func (g *Guard) livePod(ctx context.Context, key types.NamespacedName) (*v1.Pod, error) {
+	pod, err := g.kube.CoreV1().Pods(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pod %s: %w", key, err)
+	}
+	return pod, nil
+}
+
+// vanished is the unclean incarnation on the record, if the live read shows that
+// its object is gone. While the watch still has the object, its DELETED event is
+// on the way and brings the final one: until then it counts as not seen.
+func (g *Guard) vanished(key types.NamespacedName, record *v1alpha1.Tenancy, live *v1.Pod) (tenant, bool) {
+	inc := incarnationOf(record)
+	if inc == nil || !tenancy.Unclean(record) || live != nil && live.UID == inc.PodUID {
+		return tenant{}, false
+	}
+	if cached := g.cachedPod(key); cached != nil && cached.UID == inc.PodUID {
+		return tenant{uid: inc.PodUID, sight: fence.SightUnknown}, true
+	}
+	return tenant{uid: inc.PodUID, sight: fence.SightGone}, true
+}
+
+// settle judges one incarnation and acts on the verdict; it returns the record as
+// it is then. The live pod is whatever has the name now, the same incarnation or not.
+func (g *Guard) settle(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant, live *v1.Pod) (*v1alpha1.Tenancy, error) {
+	record, mine, err := g.recordOf(ctx, id, record, t)
+	switch {
+	case err != nil && !refusedForGood(err):
+		return nil, err
+	case !mine || err != nil:
+		// Held back by another incarnation, never bound, or beyond recording.
+		return record, g.standBy(ctx, record, t)
+	case !tenancy.Unclean(record):
+		return record, g.letGo(ctx, t, record.Status.Evidence)
+	}
+	verdict := fence.Judge(g.facts(record, t))
+	if verdict.Release {
+		return g.release(ctx, id, record, t, live, verdict)
+	}
+	return g.keep(ctx, id, record, t, live, verdict)
+}
+
+// recordOf returns the record, and whether it speaks of this incarnation. A pod
+// that was bound and has no record gets one, rebuilt from the pod (H15); never
+// over another unclean incarnation.
+func (g *Guard) recordOf(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant) (*v1alpha1.Tenancy, bool, error) {
+	if inc := incarnationOf(record); inc != nil && inc.PodUID == t.uid {
+		return record, true, nil
+	}
+	if !adoptable(record, t) || !g.minds(t.pod) {
+		return record, false, nil
+	}
+	inc, err := g.rebuilt(ctx, t.pod)
+	if err != nil {
+		return record, false, err
+	}
+	adopted, err := g.store.Adopt(ctx, id, inc, g.clock.Now())
+	if err != nil {
+		return record, false, fmt.Errorf("tenancy %s rebuilt from pod %s: %w", id, t.uid, err)
+	}
+	return adopted, true, nil
+}
+
+// adoptable reports whether a record may be rebuilt from the pod. A final object
+// may come late: it is taken over a closed record only if its pod is younger than
+// the evidence, so that an incarnation from before never reopens it.
+func adoptable(record *v1alpha1.Tenancy, t tenant) bool {
+	if t.pod == nil || t.pod.Spec.NodeName == "" || tenancy.Unclean(record) {
+		return false
+	}
+	if t.sight == fence.SightLive || record == nil || record.Status.Evidence == nil {
+		return true
+	}
+	return !t.pod.CreationTimestamp.Before(&record.Status.Evidence.Time)
+}
+
+// facts about the incarnation. A boot counts as new only once the deletion is on
+// the record, with the boot that was read live at that time: a boot from before may
+// have started the pod (H9).
+func (g *Guard) facts(record *v1alpha1.Tenancy, t tenant) fence.Facts {
+	bootID := ""
+	if t.pod != nil && record != nil && record.Status.Phase == v1alpha1.InDoubt {
+		if node := g.cachedNode(t.pod.Spec.NodeName); node != nil && onRecord(record, node) {
+			bootID = node.Status.NodeInfo.BootID
+		}
+	}
+	return fence.FactsOf(t.uid, t.pod, t.sight, incarnationOf(record), bootID, attestationsOf(record))
+}
+
+// onRecord reports whether the record names this very node, told by UID.
+func onRecord(record *v1alpha1.Tenancy, node *v1.Node) bool {
+	for _, n := range record.Status.Incarnation.Nodes {
+		if n.Name == node.Name && n.UID == node.UID {
+			return true
+		}
+	}
+	return false
+}
+
+// forget lets go of a record that was deleted by a human or with its namespace,
+// once it is clean.
+func (g *Guard) forget(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy) error {
+	if record == nil || record.DeletionTimestamp == nil || tenancy.Unclean(record) {
+		return nil
+	}
+	if err := g.store.Forget(ctx, id); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("tenancy %s: %w", id, err)
+	}
+	return nil
+}
+
+func incarnationOf(record *v1alpha1.Tenancy) *v1alpha1.Incarnation {
+	if record == nil {
+		return nil
+	}
+	return record.Status.Incarnation
+}
+
+func attestationsOf(record *v1alpha1.Tenancy) []v1alpha1.Attestation {
+	if record == nil {
+		return nil
+	}
+	return record.Spec.Attestations
+}
+
+// identityNamed reads an identity from a name. It does not ask for an owner: the
+// guard's duty outlives the set, and orphans keep their name.
+func identityNamed(key types.NamespacedName) (identity.Identity, bool) {
+	i := strings.LastIndexByte(key.Name, '-')
+	if i <= 0 {
+		return identity.Identity{}, false
+	}
+	ordinal, err := strconv.ParseInt(key.Name[i+1:], 10, 32)
+	if err != nil {
+		return identity.Identity{}, false
+	}
+	id := identity.Identity{Namespace: key.Namespace, Set: key.Name[:i], Ordinal: int32(ordinal)}
+	return id, ordinal >= 0 && id.Name() == key.Name
+}

@@ -1,0 +1,97 @@
+package guard
+
+import (
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// trimPod keeps of a pod what the guard reads, so that a cache of all pods of a
+// cluster stays small. It must keep everything that fence.FactsOf looks at: the
+// final object of a DELETED event has been through here.
+func trimPod(obj any) (any, error) {
+	pod, ok := obj.(*v1.Pod)
+	if !ok {
+		return obj, nil // a tombstone, whose object was trimmed when it came in
+	}
+	return &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:                  pod.Namespace,
+			Name:                       pod.Name,
+			UID:                        pod.UID,
+			ResourceVersion:            pod.ResourceVersion,
+			Generation:                 pod.Generation,
+			CreationTimestamp:          pod.CreationTimestamp,
+			DeletionTimestamp:          pod.DeletionTimestamp,
+			DeletionGracePeriodSeconds: pod.DeletionGracePeriodSeconds,
+			OwnerReferences:            pod.OwnerReferences,
+			Finalizers:                 pod.Finalizers,
+			ManagedFields:              statusFields(pod.ManagedFields),
+		},
+		Spec: v1.PodSpec{
+			NodeName:            pod.Spec.NodeName,
+			SchedulerName:       pod.Spec.SchedulerName,
+			Volumes:             claimVolumes(pod.Spec.Volumes),
+			InitContainers:      trimContainers(pod.Spec.InitContainers),
+			Containers:          trimContainers(pod.Spec.Containers),
+			EphemeralContainers: trimEphemeral(pod.Spec.EphemeralContainers),
+		},
+		Status: pod.Status,
+	}, nil
+}
+
+// statusFields keeps who wrote the status: it is what tells a kubelet's word from
+// anybody else's.
+func statusFields(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	var kept []metav1.ManagedFieldsEntry
+	for _, e := range entries {
+		if e.Subresource == "status" {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func trimContainers(containers []v1.Container) []v1.Container {
+	kept := make([]v1.Container, len(containers))
+	for i, c := range containers {
+		kept[i] = v1.Container{Name: c.Name, RestartPolicy: c.RestartPolicy}
+	}
+	return kept
+}
+
+func trimEphemeral(containers []v1.EphemeralContainer) []v1.EphemeralContainer {
+	kept := make([]v1.EphemeralContainer, len(containers))
+	for i, c := range containers {
+		kept[i] = v1.EphemeralContainer{EphemeralContainerCommon: v1.EphemeralContainerCommon{Name: c.Name}}
+	}
+	return kept
+}
+
+func claimVolumes(volumes []v1.Volume) []v1.Volume {
+	var kept []v1.Volume
+	for _, v := range volumes {
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			kept = append(kept, v1.Volume{Name: v.Name, VolumeSource: v1.VolumeSource{PersistentVolumeClaim: v.PersistentVolumeClaim}})
+		case v.Ephemeral != nil:
+			kept = append(kept, v1.Volume{Name: v.Name, VolumeSource: v1.VolumeSource{Ephemeral: &v1.EphemeralVolumeSource{}}})
+		}
+	}
+	return kept
+}
+
+// trimNode keeps of a node which one it is, which boot, and whether it is ready.
+func trimNode(obj any) (any, error) {
+	node, ok := obj.(*v1.Node)
+	if !ok {
+		return obj, nil
+	}
+	kept := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion}}
+	kept.Status.NodeInfo.BootID = node.Status.NodeInfo.BootID
+	for _, c := range node.Status.Conditions {
+		if c.Type == v1.NodeReady {
+			kept.Status.Conditions = []v1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		}
+	}
+	return kept, nil
+}

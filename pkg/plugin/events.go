@@ -1,0 +1,70 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+)
+
+// tenancies is how the framework names custom resources.
+const tenancies fwk.EventResource = "tenancies.v1alpha1.holdfast.dev"
+
+// EventsToRegister wakes a held pod on its own tenancy and on nothing else (L2).
+func (pl *Holdfast) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
+	return []fwk.ClusterEventWithHint{{
+		Event:             fwk.ClusterEvent{Resource: tenancies, ActionType: fwk.Add | fwk.Update | fwk.Delete},
+		PreQueueingHintFn: podOfTenancy,
+		QueueingHintFn:    wake,
+	}}, nil
+}
+
+// podOfTenancy names the one pod that a change of a tenancy can concern.
+func podOfTenancy(_ klog.Logger, oldObj, newObj any) (fwk.PreQueueingHintResult, error) {
+	name, err := tenancyName(oldObj, newObj)
+	if err != nil {
+		return fwk.PreQueueingHintResult{}, err
+	}
+	return fwk.PreQueueingHintResult{Pods: []types.NamespacedName{name}}, nil
+}
+
+// wake queues the pod of the same name, and only if its record lets it through
+// now. On an error it queues too: a retry is harmless, the placement stays held.
+func wake(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	name, err := tenancyName(oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	if name.Namespace != pod.Namespace || name.Name != pod.Name {
+		return fwk.QueueSkip, nil
+	}
+	if newObj == nil { // deleted: absence passes on to PreBind
+		return fwk.Queue, nil
+	}
+	record, err := toTenancy(newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	if tenancy.Judge(record, pod.UID).Held {
+		return fwk.QueueSkip, nil
+	}
+	return fwk.Queue, nil
+}
+
+func tenancyName(oldObj, newObj any) (types.NamespacedName, error) {
+	obj := newObj
+	if obj == nil {
+		obj = oldObj
+	}
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return types.NamespacedName{}, fmt.Errorf("event of a tenancy with a %T: %w", obj, err)
+	}
+	return types.NamespacedName{Namespace: m.GetNamespace(), Name: m.GetName()}, nil
+}

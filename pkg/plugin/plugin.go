@@ -1,0 +1,81 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/events"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/utils/clock"
+
+	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
+)
+
+// Name is the plugin's name in the registry and in profiles.
+const Name = "Holdfast"
+
+// Defence is one line of defence against a second incarnation. Tests and the
+// simulator switch them off one at a time to show that each of them matters, and
+// what the others keep without it. They are reachable from Go only, never from
+// configuration: no cluster can run without them by mistake.
+type Defence string
+
+const (
+	// GuardFinalizer: PreBind puts the guard's finalizer on the pod.
+	GuardFinalizer Defence = "GuardFinalizer"
+	// Gate: PreEnqueue, PreFilter and Filter refuse a held pod.
+	Gate Defence = "Gate"
+	// BindCheck: PreBind and Bind judge the record read live. Without it a record
+	// that refuses to be opened does not stop the bind.
+	BindCheck Defence = "BindCheck"
+)
+
+// Holdfast is the plugin of one profile.
+type Holdfast struct {
+	store     *store.Store
+	records   *records
+	kube      kubernetes.Interface
+	claims    corelisters.PersistentVolumeClaimLister
+	recorder  events.EventRecorder
+	clock     clock.PassiveClock
+	announced *announced
+	without   sets.Set[Defence]
+}
+
+var (
+	_ fwk.PreEnqueuePlugin  = (*Holdfast)(nil)
+	_ fwk.EnqueueExtensions = (*Holdfast)(nil)
+	_ fwk.PreFilterPlugin   = (*Holdfast)(nil)
+	_ fwk.FilterPlugin      = (*Holdfast)(nil)
+	_ fwk.PreBindPlugin     = (*Holdfast)(nil)
+	_ fwk.BindPlugin        = (*Holdfast)(nil)
+	_ fwk.SignPlugin        = (*Holdfast)(nil)
+)
+
+// Factory makes the plugin of each profile out of what they share. The profile
+// must name Holdfast before DefaultBinder and after every other plugin with a
+// PreBind. Defences given in without are switched off.
+func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+	return func(_ context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		if shared == nil || shared.Store == nil || shared.Tenancies == nil {
+			return nil, errors.New("plugin " + Name + " needs the tenancy store and the tenancy lister")
+		}
+		return &Holdfast{
+			store:     shared.Store,
+			records:   &records{lister: shared.Tenancies},
+			kube:      handle.ClientSet(),
+			claims:    handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims().Lister(),
+			recorder:  handle.EventRecorder(),
+			clock:     shared.Clock,
+			announced: newAnnounced(announcedMax),
+			without:   sets.New(without...),
+		}, nil
+	}
+}
+
+// Name of the plugin.
+func (*Holdfast) Name() string { return Name }

@@ -1,0 +1,352 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+)
+
+const (
+	oldUID types.UID = "old"
+	newUID types.UID = "new"
+)
+
+// ordinal is the pod default/web-0 of a StatefulSet.
+func ordinal(uid types.UID) *v1.Pod {
+	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: "web", UID: "set"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
+	return &v1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "default", Name: "web-0", UID: uid, ResourceVersion: "7", OwnerReferences: []metav1.OwnerReference{*owner},
+	}}
+}
+
+// record of default/web-0 with the incarnation oldUID on node a.
+func record(phase v1alpha1.Phase) *v1alpha1.Tenancy {
+	r := tenancy.New(identity.Identity{Namespace: "default", Set: "web"})
+	r.APIVersion, r.Kind = v1alpha1.SchemeGroupVersion.String(), "Tenancy"
+	r.Status.Phase = phase
+	if phase == v1alpha1.Vacant {
+		return r
+	}
+	r.Status.Epoch = 5
+	r.Status.Incarnation = &v1alpha1.Incarnation{PodUID: oldUID, Nodes: []v1alpha1.CandidateNode{{Name: "a"}}}
+	if phase == v1alpha1.Over {
+		r.Status.Evidence = &v1alpha1.Evidence{Kind: v1alpha1.KubeletConfirmed, PodUID: oldUID}
+	}
+	return r
+}
+
+func asUnstructured(t *testing.T, r *v1alpha1.Tenancy) *unstructured.Unstructured {
+	t.Helper()
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &unstructured.Unstructured{Object: object}
+}
+
+// newTestPlugin has only what the hooks of the scheduling cycle need; the rest is
+// tested against a real API server.
+func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*Holdfast, *events.FakeRecorder) {
+	t.Helper()
+	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+	for _, object := range cached {
+		if err := indexer.Add(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recorder := events.NewFakeRecorder(8)
+	return &Holdfast{
+		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies"))},
+		recorder:  recorder,
+		announced: newAnnounced(announcedMax),
+		without:   sets.New(without...),
+	}, recorder
+}
+
+func TestGateHoldsAtEveryHookOfTheSchedulingCycle(t *testing.T) {
+	for name, tc := range map[string]struct {
+		pod     *v1.Pod
+		cached  func(t *testing.T) []runtime.Object
+		without []Defence
+		want    fwk.Code
+	}{
+		"a replacement waits while the incarnation before it is in doubt": {
+			pod: ordinal(newUID),
+			cached: func(t *testing.T) []runtime.Object {
+				return []runtime.Object{asUnstructured(t, record(v1alpha1.InDoubt))}
+			},
+			want: fwk.UnschedulableAndUnresolvable,
+		},
+		"a replacement waits while the incarnation before it runs": {
+			pod: ordinal(newUID),
+			cached: func(t *testing.T) []runtime.Object {
+				return []runtime.Object{asUnstructured(t, record(v1alpha1.Occupied))}
+			},
+			want: fwk.UnschedulableAndUnresolvable,
+		},
+		"a replacement passes once the incarnation before it is over": {
+			pod:    ordinal(newUID),
+			cached: func(t *testing.T) []runtime.Object { return []runtime.Object{asUnstructured(t, record(v1alpha1.Over))} },
+			want:   fwk.Success,
+		},
+		"the pod that occupies the record passes, for its own bind is tried again": {
+			pod: ordinal(oldUID),
+			cached: func(t *testing.T) []runtime.Object {
+				return []runtime.Object{asUnstructured(t, record(v1alpha1.Occupied))}
+			},
+			want: fwk.Success,
+		},
+		"absence passes, for PreBind reads live": {
+			pod: ordinal(newUID), want: fwk.Success,
+		},
+		"a record that cannot be read holds": {
+			pod: ordinal(newUID),
+			cached: func(t *testing.T) []runtime.Object {
+				u := asUnstructured(t, record(v1alpha1.Over))
+				u.Object["status"] = "nonsense"
+				return []runtime.Object{u}
+			},
+			want: fwk.UnschedulableAndUnresolvable,
+		},
+		"a pod without an identity is none of our business": {
+			pod: &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: newUID}},
+			cached: func(t *testing.T) []runtime.Object {
+				return []runtime.Object{asUnstructured(t, record(v1alpha1.InDoubt))}
+			},
+			want: fwk.Success,
+		},
+		"with the gate switched off everything passes": {
+			pod: ordinal(newUID),
+			cached: func(t *testing.T) []runtime.Object {
+				return []runtime.Object{asUnstructured(t, record(v1alpha1.InDoubt))}
+			},
+			without: []Defence{Gate},
+			want:    fwk.Success,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var cached []runtime.Object
+			if tc.cached != nil {
+				cached = tc.cached(t)
+			}
+			pl, _ := newTestPlugin(t, cached, tc.without...)
+			if got := pl.PreEnqueue(context.Background(), tc.pod); got.Code() != tc.want {
+				t.Errorf("PreEnqueue: %v, want %v", got, tc.want)
+			}
+			state := newState()
+			_, preFilter := pl.PreFilter(context.Background(), state, tc.pod, nil)
+			if preFilter.IsSkip() {
+				return // the framework calls no Filter then
+			}
+			if preFilter.Code() != tc.want {
+				t.Errorf("PreFilter: %v, want %v", preFilter, tc.want)
+			}
+			if got := pl.Filter(context.Background(), state, tc.pod, nil); got.Code() != tc.want {
+				t.Errorf("Filter: %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestFilterWithoutPreFilterFailsClosed(t *testing.T) {
+	pl, _ := newTestPlugin(t, nil)
+	if got := pl.Filter(context.Background(), newState(), ordinal(newUID), nil); got.Code() != fwk.Error {
+		t.Errorf("Filter: %v, want an error", got)
+	}
+}
+
+func TestHeldPodIsAnnouncedOnce(t *testing.T) {
+	pl, recorder := newTestPlugin(t, []runtime.Object{asUnstructured(t, record(v1alpha1.InDoubt))})
+	for range 3 {
+		pl.PreEnqueue(context.Background(), ordinal(newUID))
+	}
+	if got := len(recorder.Events); got != 1 {
+		t.Fatalf("%d events, want 1", got)
+	}
+	if got := <-recorder.Events; len(got) < len("Warning Held ") || got[:13] != "Warning Held " {
+		t.Errorf("event %q", got)
+	}
+}
+
+func TestAnnouncedForgetsTheOldestBeyondItsLimit(t *testing.T) {
+	a := newAnnounced(2)
+	for i, step := range []struct {
+		uid  types.UID
+		want bool
+	}{{"a", true}, {"b", true}, {"a", false}, {"c", true}, {"b", false}, {"a", true}, {"c", false}} {
+		if got := a.first(step.uid); got != step.want {
+			t.Errorf("step %d: first(%s) = %v, want %v", i, step.uid, got, step.want)
+		}
+	}
+	if len(a.have) != 2 {
+		t.Errorf("remembers %d, want 2", len(a.have))
+	}
+}
+
+func TestWakesExactlyThePodThatItsRecordLetsThrough(t *testing.T) {
+	other := func(r *v1alpha1.Tenancy) *v1alpha1.Tenancy {
+		r.Name = "web-1"
+		return r
+	}
+	for name, tc := range map[string]struct {
+		oldRecord, newRecord *v1alpha1.Tenancy
+		want                 fwk.QueueingHint
+	}{
+		"its record is closed":                          {record(v1alpha1.InDoubt), record(v1alpha1.Over), fwk.Queue},
+		"its record is still in doubt":                  {record(v1alpha1.Occupied), record(v1alpha1.InDoubt), fwk.QueueSkip},
+		"its record is deleted, and PreBind decides":    {record(v1alpha1.Over), nil, fwk.Queue},
+		"its record appears and holds":                  {nil, record(v1alpha1.Occupied), fwk.QueueSkip},
+		"its record appears without an incarnation":     {nil, record(v1alpha1.Vacant), fwk.Queue},
+		"another ordinal's record is closed":            {other(record(v1alpha1.InDoubt)), other(record(v1alpha1.Over)), fwk.QueueSkip},
+		"another ordinal's record is deleted and clean": {other(record(v1alpha1.Over)), nil, fwk.QueueSkip},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var oldObj, newObj any
+			if tc.oldRecord != nil {
+				oldObj = asUnstructured(t, tc.oldRecord)
+			}
+			if tc.newRecord != nil {
+				newObj = asUnstructured(t, tc.newRecord)
+			}
+			got, err := wake(klog.Background(), ordinal(newUID), oldObj, newObj)
+			if err != nil || got != tc.want {
+				t.Errorf("got %v, %v; want %v", got, err, tc.want)
+			}
+			narrowed, err := podOfTenancy(klog.Background(), oldObj, newObj)
+			if err != nil || len(narrowed.Pods) != 1 || narrowed.AllPods {
+				t.Errorf("narrowed to %+v, %v; want one pod", narrowed, err)
+			}
+		})
+	}
+}
+
+func TestWakesOnAnEventThatCannotBeRead(t *testing.T) {
+	for name, obj := range map[string]any{
+		"nothing at all": nil,
+		"a tombstone":    cache.DeletedFinalStateUnknown{Key: "default/web-0"},
+		"a status of the wrong type": &unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"namespace": "default", "name": "web-0"}, "status": "nonsense",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := wake(klog.Background(), ordinal(newUID), nil, obj); err == nil || got != fwk.Queue {
+				t.Errorf("got %v, %v; want Queue and an error", got, err)
+			}
+		})
+	}
+}
+
+func TestManagedPodsAloneAreOptedOutOfBatching(t *testing.T) {
+	pl := &Holdfast{}
+	if _, status := pl.SignPod(context.Background(), ordinal(newUID)); status.Code() != fwk.Unschedulable {
+		t.Errorf("managed pod: %v, want Unschedulable", status)
+	}
+	if fragments, status := pl.SignPod(context.Background(), &v1.Pod{}); !status.IsSuccess() || len(fragments) != 0 {
+		t.Errorf("other pod: %v, %v, want success without fragments", fragments, status)
+	}
+}
+
+func TestPreBindIsNeverSkippedForAManagedPod(t *testing.T) {
+	pl := &Holdfast{}
+	result, status := pl.PreBindPreFlight(context.Background(), nil, ordinal(newUID), "a")
+	if !status.IsSuccess() || result == nil || result.AllowParallel {
+		t.Errorf("managed pod: %+v, %v; want success, alone", result, status)
+	}
+	if _, status := pl.PreBindPreFlight(context.Background(), nil, &v1.Pod{}, "a"); !status.IsSkip() {
+		t.Errorf("other pod: %v, want Skip", status)
+	}
+	if status := pl.Bind(context.Background(), newState(), &v1.Pod{}, "a"); !status.IsSkip() {
+		t.Errorf("bind of another pod: %v, want Skip", status)
+	}
+	if status := pl.Bind(context.Background(), newState(), ordinal(newUID), "a"); status.Code() != fwk.Error {
+		t.Errorf("bind without PreBind: %v, want an error", status)
+	}
+}
+
+func TestBindingCarriesEpochAndPreconditions(t *testing.T) {
+	b := binding(ordinal(newUID), "a", bindState{resourceVersion: "41", epoch: 6})
+	if b.UID != newUID || b.ResourceVersion != "41" || b.Target.Name != "a" || b.Annotations[v1alpha1.EpochAnnotation] != "6" {
+		t.Errorf("binding %+v", b)
+	}
+	if b := binding(ordinal(newUID), "a", bindState{resourceVersion: "41"}); b.Annotations != nil {
+		t.Errorf("binding without a record has annotations %v", b.Annotations)
+	}
+}
+
+func TestRetryOfABindAsksForTheOpenRecordOfThisPodAndNode(t *testing.T) {
+	for name, tc := range map[string]struct {
+		record *v1alpha1.Tenancy
+		pod    *v1.Pod
+		node   string
+		want   bool
+	}{
+		"open for this pod on this node": {record(v1alpha1.Occupied), ordinal(oldUID), "a", true},
+		"open on another node only":      {record(v1alpha1.Occupied), ordinal(oldUID), "b", false},
+		"open for another pod":           {record(v1alpha1.Occupied), ordinal(newUID), "a", false},
+		"in doubt":                       {record(v1alpha1.InDoubt), ordinal(oldUID), "a", false},
+		"over, which Judge would pass":   {record(v1alpha1.Over), ordinal(newUID), "a", false},
+		"gone":                           {nil, ordinal(oldUID), "a", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := openFor(tc.record, tc.pod, tc.node); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestOnlyADefiniteRefusalEndsABindAtOnce(t *testing.T) {
+	pods := v1.Resource("pods")
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"not found":      {apierrors.NewNotFound(pods, "web-0"), true},
+		"forbidden":      {apierrors.NewForbidden(pods, "web-0", errors.New("no")), true},
+		"conflict":       {apierrors.NewConflict(pods, "web-0", errors.New("changed")), false},
+		"server timeout": {apierrors.NewServerTimeout(pods, "create", 1), false},
+		"lost answer":    {fmt.Errorf("post: %w", context.DeadlineExceeded), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := refused(tc.err); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// state is as much of a cycle state as the plugin uses.
+type state struct {
+	fwk.CycleState
+	data map[fwk.StateKey]fwk.StateData
+}
+
+func newState() *state { return &state{data: map[fwk.StateKey]fwk.StateData{}} }
+
+func (s *state) Read(key fwk.StateKey) (fwk.StateData, error) {
+	data, ok := s.data[key]
+	if !ok {
+		return nil, fwk.ErrNotFound
+	}
+	return data, nil
+}
+
+func (s *state) Write(key fwk.StateKey, data fwk.StateData) { s.data[key] = data }

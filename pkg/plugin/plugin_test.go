@@ -1,0 +1,435 @@
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/holdfast-dev/holdfast/manifests/crd"
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/plugin"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
+	"github.com/holdfast-dev/holdfast/sim/engine"
+)
+
+var web0 = identity.Identity{Namespace: "default", Set: "web"}
+
+// cluster is a real API server with nodes a and b, and no scheduler: the test
+// calls the plugin's hooks as the framework would.
+type cluster struct {
+	ctx     context.Context
+	kube    kubernetes.Interface
+	store   *store.Store
+	handle  *handle
+	dynamic dynamicinformer.DynamicSharedInformerFactory
+	// loseAnswers has the API server's answers to bindings get lost on the way.
+	loseAnswers atomic.Bool
+}
+
+// handle is what the plugin uses of the framework.
+type handle struct {
+	fwk.Handle
+	kube      kubernetes.Interface
+	informers informers.SharedInformerFactory
+	recorder  *events.FakeRecorder
+}
+
+func (h *handle) ClientSet() kubernetes.Interface                        { return h.kube }
+func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.informers }
+func (h *handle) EventRecorder() events.EventRecorderLogger              { return h.recorder }
+
+// inCluster runs f in virtual time with a cluster of its own.
+func inCluster(t *testing.T, f func(c *cluster) error) {
+	t.Helper()
+	err := engine.InVirtualTime(func(ctx context.Context) error {
+		c, err := newCluster(ctx)
+		if err != nil {
+			return err
+		}
+		return f(c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newCluster(ctx context.Context) (*cluster, error) {
+	api, err := engine.StartAPIServer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	definition, err := crd.Tenancies()
+	if err != nil {
+		return nil, err
+	}
+	if err := api.InstallCRD(ctx, definition); err != nil {
+		return nil, err
+	}
+	c := &cluster{ctx: ctx}
+	if c.kube, err = kubernetes.NewForConfig(api.RESTConfig("kubectl")); err != nil {
+		return nil, err
+	}
+	config := api.RESTConfig("kube-scheduler")
+	config.Wrap(c.lossy)
+	scheduler, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	records, err := versioned.NewForConfig(api.JSONConfig("kube-scheduler"))
+	if err != nil {
+		return nil, err
+	}
+	custom, err := dynamic.NewForConfig(api.JSONConfig("kube-scheduler"))
+	if err != nil {
+		return nil, err
+	}
+	c.store = store.New(records)
+	c.dynamic = dynamicinformer.NewDynamicSharedInformerFactory(custom, 0)
+	c.handle = &handle{kube: scheduler, informers: informers.NewSharedInformerFactory(scheduler, 0), recorder: events.NewFakeRecorder(8)}
+	for _, name := range []string{"a", "b"} {
+		node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1.NodeStatus{NodeInfo: v1.NodeSystemInfo{BootID: "boot-" + name}}}
+		if node, err = c.kube.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil {
+			return nil, err
+		}
+		node.Status.NodeInfo.BootID = "boot-" + name
+		if _, err := c.kube.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// lossy carries bindings to the API server and loses its answers if it is told to.
+func (c *cluster) lossy(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(r)
+		if err == nil && c.loseAnswers.Load() && strings.HasSuffix(r.URL.Path, "/binding") {
+			return nil, errors.Join(errors.New("connection lost"), response.Body.Close())
+		}
+		return response, err
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// plugin makes the plugin of a profile and waits for its caches.
+func (c *cluster) plugin(without ...plugin.Defence) (*plugin.Holdfast, error) {
+	made, err := plugin.Factory(plugin.NewShared(c.store, c.dynamic), without...)(c.ctx, nil, c.handle)
+	if err != nil {
+		return nil, err
+	}
+	c.handle.informers.Start(c.ctx.Done())
+	c.dynamic.Start(c.ctx.Done())
+	c.handle.informers.WaitForCacheSync(c.ctx.Done())
+	c.dynamic.WaitForCacheSync(c.ctx.Done())
+	return made.(*plugin.Holdfast), nil
+}
+
+// createPod makes web-0 of a StatefulSet, with the claim data-web-0.
+func (c *cluster) createPod() (*v1.Pod, error) {
+	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: "web", UID: "set"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
+	return c.kube.CoreV1().Pods("default").Create(c.ctx, &v1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: web0.Name(), OwnerReferences: []metav1.OwnerReference{*owner}},
+		Spec: v1.PodSpec{
+			Containers: []v1.Container{{Name: "c", Image: "i"}},
+			Volumes: []v1.Volume{{Name: "data", VolumeSource: v1.VolumeSource{
+				PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data-web-0"}}}},
+		},
+	}, metav1.CreateOptions{})
+}
+
+func (c *cluster) createClaim() error {
+	_, err := c.kube.CoreV1().PersistentVolumeClaims("default").Create(c.ctx, &v1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "data-web-0"},
+		Spec: v1.PersistentVolumeClaimSpec{
+			AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce},
+			VolumeName:  "pv-1",
+			Resources:   v1.VolumeResourceRequirements{Requests: v1.ResourceList{v1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	}, metav1.CreateOptions{})
+	return err
+}
+
+func (c *cluster) pod() (*v1.Pod, error) {
+	return c.kube.CoreV1().Pods("default").Get(c.ctx, web0.Name(), metav1.GetOptions{})
+}
+
+// touch changes the pod as anybody may between PreBind and Bind.
+func (c *cluster) touch() error {
+	_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, web0.Name(), types.MergePatchType, []byte(`{"metadata":{"labels":{"touched":"yes"}}}`), metav1.PatchOptions{})
+	return err
+}
+
+// occupy puts another incarnation on the record, and ends it if over.
+func (c *cluster) occupy(over bool) error {
+	if _, err := c.store.Open(c.ctx, web0, v1alpha1.Incarnation{PodUID: "other", Nodes: []v1alpha1.CandidateNode{{Name: "b"}}}, time.Now()); err != nil || !over {
+		return err
+	}
+	_, err := c.store.Close(c.ctx, web0, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()})
+	return err
+}
+
+func TestBindIsWrittenAheadAndCarriesTheEpoch(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		if err := errors.Join(c.createClaim(), c.occupy(true)); err != nil {
+			return err
+		}
+		before, err := c.store.Get(c.ctx, web0)
+		if err != nil {
+			return err
+		}
+		pod, err := c.createPod()
+		if err != nil {
+			return err
+		}
+		pl, err := c.plugin()
+		if err != nil {
+			return err
+		}
+		state := newState()
+		if status := pl.PreBind(c.ctx, state, pod, "a"); !status.IsSuccess() {
+			return fmt.Errorf("PreBind: %w", status.AsError())
+		}
+		record, err := c.store.Get(c.ctx, web0)
+		if err != nil {
+			return err
+		}
+		inc := record.Status.Incarnation
+		switch {
+		case record.Status.Phase != v1alpha1.Occupied || inc.PodUID != pod.UID || record.Status.Epoch != before.Status.Epoch+1:
+			return fmt.Errorf("record after PreBind: %+v", record.Status)
+		case len(inc.Nodes) != 1 || inc.Nodes[0].Name != "a" || inc.Nodes[0].UID == "" || !slices.Equal(inc.Nodes[0].BootIDs, []string{"boot-a"}):
+			return fmt.Errorf("nodes on the record: %+v", inc.Nodes)
+		case len(inc.Volumes) != 1 || inc.Volumes[0].Claim != "data-web-0" || inc.Volumes[0].Volume != "pv-1" || !slices.Equal(inc.Volumes[0].AccessModes, []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}):
+			return fmt.Errorf("volumes on the record: %+v", inc.Volumes)
+		}
+		live, err := c.pod()
+		if err != nil {
+			return err
+		}
+		if live.Spec.NodeName != "" || !slices.Contains(live.Finalizers, v1alpha1.PodFinalizer) {
+			return fmt.Errorf("pod after PreBind: node %q, finalizers %v", live.Spec.NodeName, live.Finalizers)
+		}
+		if status := pl.Bind(c.ctx, state, pod, "a"); !status.IsSuccess() {
+			return fmt.Errorf("Bind: %w", status.AsError())
+		}
+		if live, err = c.pod(); err != nil {
+			return err
+		}
+		if live.Spec.NodeName != "a" || live.Annotations[v1alpha1.EpochAnnotation] != fmt.Sprint(record.Status.Epoch) {
+			return fmt.Errorf("pod after Bind: node %q, annotations %v", live.Spec.NodeName, live.Annotations)
+		}
+		return nil
+	})
+}
+
+// Each case starts with an unbound web-0 and runs PreBind and Bind to node a, with
+// something in between.
+func TestBindSettlesWhatComesInBetween(t *testing.T) {
+	for name, tc := range map[string]struct {
+		before  func(c *cluster) error
+		between func(c *cluster) error
+		without []plugin.Defence
+		// preBind is PreBind's code, bound whether the pod is bound to a at the end.
+		preBind   fwk.Code
+		bound     bool
+		finalizer bool
+	}{
+		"nothing": {bound: true, finalizer: true},
+		"a record that another scheduler opened first": {
+			before: func(c *cluster) error { return c.occupy(false) }, preBind: fwk.UnschedulableAndUnresolvable,
+		},
+		"a pod that changed": {between: (*cluster).touch, bound: true, finalizer: true},
+		"an answer that got lost on the way": {
+			between: func(c *cluster) error { c.loseAnswers.Store(true); return nil }, bound: true, finalizer: true,
+		},
+		"a lost answer to a conflict": {
+			between: func(c *cluster) error { c.loseAnswers.Store(true); return c.touch() }, bound: true, finalizer: true,
+		},
+		"a deletion": {
+			between: func(c *cluster) error {
+				return c.kube.CoreV1().Pods("default").Delete(c.ctx, web0.Name(), metav1.DeleteOptions{})
+			},
+			finalizer: true,
+		},
+		"a deletion before PreBind of a pod kept by others": {
+			before: func(c *cluster) error {
+				_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, web0.Name(), types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.com/other"]}}`), metav1.PatchOptions{})
+				return errors.Join(err, c.kube.CoreV1().Pods("default").Delete(c.ctx, web0.Name(), metav1.DeleteOptions{}))
+			},
+			preBind: fwk.Error,
+		},
+		"a finalizer that somebody took off": {
+			between: func(c *cluster) error {
+				_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, web0.Name(), types.MergePatchType, []byte(`{"metadata":{"finalizers":[]}}`), metav1.PatchOptions{})
+				return err
+			},
+		},
+		"a bind by another scheduler": {
+			between: func(c *cluster) error {
+				return c.kube.CoreV1().Pods("default").Bind(c.ctx, &v1.Binding{ObjectMeta: metav1.ObjectMeta{Name: web0.Name()}, Target: v1.ObjectReference{Kind: "Node", Name: "b"}}, metav1.CreateOptions{})
+			},
+			finalizer: true,
+		},
+		"a record that was closed, and a pod that changed": {
+			between: func(c *cluster) error {
+				pod, err := c.pod()
+				if err != nil {
+					return err
+				}
+				_, err = c.store.Close(c.ctx, web0, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: pod.UID, Source: "ann", Time: metav1.Now()})
+				return errors.Join(err, c.touch())
+			},
+			finalizer: true,
+		},
+		"no finalizer, with the guard's switched off": {without: []plugin.Defence{plugin.GuardFinalizer}, bound: true},
+		"another's open record, with the bind check switched off": {
+			before: func(c *cluster) error { return c.occupy(false) }, without: []plugin.Defence{plugin.BindCheck}, bound: true, finalizer: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) error {
+				if err := c.createClaim(); err != nil {
+					return err
+				}
+				pod, err := c.createPod()
+				if err != nil {
+					return err
+				}
+				if tc.before != nil {
+					if err := tc.before(c); err != nil {
+						return err
+					}
+				}
+				pl, err := c.plugin(tc.without...)
+				if err != nil {
+					return err
+				}
+				state := newState()
+				if status := pl.PreBind(c.ctx, state, pod, "a"); status.Code() != tc.preBind {
+					return fmt.Errorf("PreBind: %v, want %v", status, tc.preBind)
+				}
+				if tc.preBind == fwk.Success {
+					if tc.between != nil {
+						if err := tc.between(c); err != nil {
+							return err
+						}
+					}
+					if status := pl.Bind(c.ctx, state, pod, "a"); status.IsSuccess() != tc.bound {
+						return fmt.Errorf("Bind: %v, want success %v", status, tc.bound)
+					}
+				}
+				live, err := c.pod()
+				if err != nil {
+					return err
+				}
+				if got := live.Spec.NodeName == "a"; got != tc.bound {
+					return fmt.Errorf("pod is on node %q, want it bound to a: %v", live.Spec.NodeName, tc.bound)
+				}
+				if got := slices.Contains(live.Finalizers, v1alpha1.PodFinalizer); got != tc.finalizer {
+					return fmt.Errorf("finalizers %v, want the guard's: %v", live.Finalizers, tc.finalizer)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func TestRetryOnAnotherNodeKeepsBothOnTheRecord(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		if err := c.createClaim(); err != nil {
+			return err
+		}
+		pod, err := c.createPod()
+		if err != nil {
+			return err
+		}
+		pl, err := c.plugin()
+		if err != nil {
+			return err
+		}
+		for _, node := range []string{"a", "b"} {
+			if status := pl.PreBind(c.ctx, newState(), pod, node); !status.IsSuccess() {
+				return fmt.Errorf("PreBind on %s: %w", node, status.AsError())
+			}
+		}
+		record, err := c.store.Get(c.ctx, web0)
+		if err != nil {
+			return err
+		}
+		if got := record.Status.Incarnation.Nodes; len(got) != 2 {
+			return fmt.Errorf("nodes on the record: %+v, want a and b (H16)", got)
+		}
+		return nil
+	})
+}
+
+func TestGateReadsTheInformerThatWakes(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		if err := c.occupy(false); err != nil {
+			return err
+		}
+		pod, err := c.createPod()
+		if err != nil {
+			return err
+		}
+		pl, err := c.plugin()
+		if err != nil {
+			return err
+		}
+		if status := pl.PreEnqueue(c.ctx, pod); status.Code() != fwk.UnschedulableAndUnresolvable {
+			return fmt.Errorf("PreEnqueue beside an open record: %v", status)
+		}
+		if got := len(c.handle.recorder.Events); got != 1 {
+			return fmt.Errorf("%d events, want 1", got)
+		}
+		if _, err := c.store.Close(c.ctx, web0, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()}); err != nil {
+			return err
+		}
+		time.Sleep(time.Second)
+		if status := pl.PreEnqueue(c.ctx, pod); !status.IsSuccess() {
+			return fmt.Errorf("PreEnqueue beside a closed record: %v", status)
+		}
+		return nil
+	})
+}
+
+// state is as much of a cycle state as the plugin uses.
+type state struct {
+	fwk.CycleState
+	data map[fwk.StateKey]fwk.StateData
+}
+
+func newState() *state { return &state{data: map[fwk.StateKey]fwk.StateData{}} }
+
+func (s *state) Read(key fwk.StateKey) (fwk.StateData, error) {
+	data, ok := s.data[key]
+	if !ok {
+		return nil, fwk.ErrNotFound
+	}
+	return data, nil
+}
+
+func (s *state) Write(key fwk.StateKey, data fwk.StateData) { s.data[key] = data }

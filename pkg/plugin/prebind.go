@@ -1,0 +1,112 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+)
+
+// bindKey is where PreBind leaves what Bind needs.
+const bindKey fwk.StateKey = Name + "/bind"
+
+// bindState is what PreBind made ready.
+type bindState struct {
+	// resourceVersion is the pod's at PreBind's last read. The scheduler's own copy
+	// is older: the framework itself writes nominatedNodeName before PreBind.
+	resourceVersion string
+	// epoch of the opened record; 0 if there is none, which only a test brings about.
+	epoch int64
+}
+
+// Clone returns the state itself: it never changes.
+func (s *bindState) Clone() fwk.StateData { return s }
+
+// PreBindPreFlight never says Skip for a managed pod, for then the framework would
+// not call PreBind. PreBind does not run beside others: what VolumeBinding's
+// PreBind provisions must be in the record.
+func (*Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.Pod, _ string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
+	if _, managed := identity.Of(pod); !managed {
+		return nil, fwk.NewStatus(fwk.Skip)
+	}
+	return &fwk.PreBindPreFlightResult{AllowParallel: false}, nil
+}
+
+// PreBind writes ahead: when it succeeds, the record names the pod and the node,
+// and the pod carries the guard's finalizer.
+func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
+	id, managed := identity.Of(pod)
+	if !managed {
+		return nil
+	}
+	prepared, err := pl.writeAhead(ctx, id, pod, nodeName)
+	switch {
+	case errors.Is(err, tenancy.ErrHeld):
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
+	case err != nil:
+		return fwk.AsStatus(err)
+	}
+	state.Write(bindKey, prepared)
+	return nil
+}
+
+// writeAhead judges the identity by live reads, marks the pod and opens the
+// record, in this order: a refused pod is left as it is, and no record is open for
+// a pod that the guard cannot keep. An error wraps tenancy.ErrHeld if it is a verdict.
+func (pl *Holdfast) writeAhead(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string) (*bindState, error) {
+	if err := pl.judgeLive(ctx, id, pod); err != nil {
+		return nil, err
+	}
+	if err := pl.ensureFinalizer(ctx, pod); err != nil {
+		return nil, err
+	}
+	epoch, err := pl.open(ctx, id, pod, nodeName)
+	if err != nil {
+		return nil, err
+	}
+	live, err := pl.read(ctx, pod)
+	if err != nil {
+		return nil, err
+	}
+	if err := pl.bindable(pod, live); err != nil {
+		return nil, err
+	}
+	return &bindState{resourceVersion: live.ResourceVersion, epoch: epoch}, nil
+}
+
+// judgeLive is the judgement of PreEnqueue from a live read.
+func (pl *Holdfast) judgeLive(ctx context.Context, id identity.Identity, pod *v1.Pod) error {
+	if pl.without.Has(BindCheck) {
+		return nil
+	}
+	record, err := pl.store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("tenancy %s: %w", id, err)
+	}
+	if verdict := tenancy.Judge(record, pod.UID); verdict.Held {
+		return &tenancy.HeldError{Verdict: verdict}
+	}
+	return nil
+}
+
+// open writes the new incarnation into the record and returns its epoch. Of two
+// schedulers that try, the store's compare-and-swap lets one through (H17).
+func (pl *Holdfast) open(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string) (int64, error) {
+	inc, err := pl.incarnation(ctx, pod, nodeName)
+	if err != nil {
+		return 0, err
+	}
+	record, err := pl.store.Open(ctx, id, inc, pl.clock.Now())
+	if err != nil && pl.without.Has(BindCheck) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return record.Status.Epoch, nil
+}

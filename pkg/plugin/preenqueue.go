@@ -1,0 +1,39 @@
+package plugin
+
+import (
+	"context"
+
+	v1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+)
+
+// PreEnqueue gates a pod whose identity has an unclean record: it costs no
+// scheduling attempt until its own tenancy wakes it (L3).
+func (pl *Holdfast) PreEnqueue(_ context.Context, pod *v1.Pod) *fwk.Status {
+	verdict := pl.gate(pod)
+	if verdict.Held {
+		pl.announce(pod, verdict)
+	}
+	return refusal(verdict)
+}
+
+// gate is the judgement of PreEnqueue and PreFilter, from the cache.
+func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
+	id, managed := identity.Of(pod)
+	if !managed || pl.without.Has(Gate) {
+		return tenancy.Verdict{}
+	}
+	return pl.records.judge(id, pod.UID)
+}
+
+// refusal is the status of a verdict. No preemption can release an identity,
+// hence UnschedulableAndUnresolvable.
+func refusal(verdict tenancy.Verdict) *fwk.Status {
+	if !verdict.Held {
+		return nil
+	}
+	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, verdict.Message)
+}
