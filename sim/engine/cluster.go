@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+
+	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
+	"github.com/holdfast-dev/holdfast/sim/engine/etcdmem"
+)
+
+// Kind says which scheduler a cluster has.
+type Kind string
+
+const (
+	// Stock is the kube-scheduler as upstream ships it.
+	Stock Kind = "default"
+	// Holdfast is the kube-scheduler with the plugin in a second profile, and the guard.
+	Holdfast Kind = "holdfast"
+)
+
+// Options say what a cluster is made of.
+type Options struct {
+	// Scheduler is which one schedules; required.
+	Scheduler Kind
+	// Timers replace upstream's.
+	Timers Timers
+	// Without switches lines of defence off, for tests that show what each is worth.
+	Without []Defence
+	// OnCommit is told of every write that the store commits; nil: nobody is. It
+	// must not block, and must not call the cluster.
+	OnCommit func()
+}
+
+// Cluster is a running control plane without machines.
+type Cluster struct {
+	*APIServer
+	kind Kind
+}
+
+// Holdfast says whether the cluster has tenancies.
+func (c *Cluster) Holdfast() bool { return c.kind == Holdfast }
+
+// SchedulerName is what a pod must name to be scheduled by the cluster's scheduler.
+func (c *Cluster) SchedulerName() string {
+	if c.Holdfast() {
+		return schedulermanifest.ProfileName
+	}
+	return corev1.DefaultSchedulerName
+}
+
+// Start starts a control plane and returns once it serves and schedules. It ends
+// with ctx. It must be called in virtual time.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	if o.Scheduler != Stock && o.Scheduler != Holdfast {
+		return nil, fmt.Errorf("unknown scheduler %q", o.Scheduler)
+	}
+	timers := o.Timers.withDefaults()
+	if err := setTolerationSeconds(timers.TolerationSeconds); err != nil {
+		return nil, err
+	}
+	api, err := StartAPIServer(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("API server: %w", err)
+	}
+	if o.OnCommit != nil {
+		api.Store.OnCommit(func(etcdmem.Commit) { o.OnCommit() })
+	}
+	scheduler, err := newScheduler(api)
+	if err != nil {
+		return nil, err
+	}
+	if o.Scheduler == Holdfast {
+		if err := addHoldfast(ctx, api, scheduler, o.Without); err != nil {
+			return nil, fmt.Errorf("holdfast: %w", err)
+		}
+	}
+	if err := scheduler.start(ctx); err != nil {
+		return nil, err
+	}
+	if err := startControllers(ctx, api, timers); err != nil {
+		return nil, fmt.Errorf("controllers: %w", err)
+	}
+	return &Cluster{APIServer: api, kind: o.Scheduler}, nil
+}
+
+// waitForNamespaces returns once the API server has made its own namespaces, the
+// last thing that it does by itself.
+func (a *APIServer) waitForNamespaces(ctx context.Context) error {
+	client, err := kubernetes.NewForConfig(a.RESTConfig("engine"))
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{metav1.NamespaceDefault, corev1.NamespaceNodeLease} {
+		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+			_, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+			return err == nil, nil
+		})
+		if err != nil {
+			return fmt.Errorf("namespace %s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/klog/v2"
+)
+
+// crashes keeps the first panic of a component that upstream guards by
+// HandleCrash. Upstream lets the process die, for its supervisor to start it
+// again; here the run has failed, and the process must live to say so.
+type crashes struct {
+	mu    sync.Mutex
+	first error
+}
+
+var crashed crashes
+
+func init() {
+	utilruntime.ReallyCrash = false
+	utilruntime.PanicHandlers = append(utilruntime.PanicHandlers, crashed.record)
+}
+
+func (c *crashes) record(_ context.Context, r any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first == nil {
+		c.first = fmt.Errorf("a component panicked: %v\n%s", r, debug.Stack())
+	}
+}
+
+// take returns the first panic since the last call.
+func (c *crashes) take() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.first
+	c.first = nil
+	return err
+}
+
+// DiscardLogs silences the components, which log through klog alone: thousands of
+// lines a virtual day, and to standard error whatever else they are told.
+func DiscardLogs() {
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	_ = flags.Set("stderrthreshold", "FATAL") // The flag exists and takes this value.
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+}

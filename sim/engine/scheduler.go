@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
+	kubescheduler "k8s.io/kubernetes/pkg/scheduler"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	"k8s.io/kubernetes/pkg/scheduler/profile"
+)
+
+// schedulerAgent is the user agent of the scheduler, whichever of the two it is.
+const schedulerAgent = "kube-scheduler"
+
+// parallelism is how many goroutines filter and score; upstream's default.
+const parallelism = 16
+
+// scheduler is what the stock and the Holdfast scheduler have in common: the
+// client, and informers of typed and of custom resources.
+type scheduler struct {
+	client  kubernetes.Interface
+	dynamic dynamicinformer.DynamicSharedInformerFactory
+	options []kubescheduler.Option
+}
+
+func newScheduler(api *APIServer) (*scheduler, error) {
+	client, err := kubernetes.NewForConfig(api.RESTConfig(schedulerAgent))
+	if err != nil {
+		return nil, err
+	}
+	custom, err := dynamic.NewForConfig(api.JSONConfig(schedulerAgent))
+	if err != nil {
+		return nil, err
+	}
+	return &scheduler{
+		client:  client,
+		dynamic: dynamicinformer.NewDynamicSharedInformerFactory(custom, 0),
+		options: []kubescheduler.Option{kubescheduler.WithParallelism(parallelism)},
+	}, nil
+}
+
+// configure gives the scheduler profiles other than the stock one.
+func (s *scheduler) configure(yaml []byte, registry frameworkruntime.Registry) error {
+	object, kind, err := scheme.Codecs.UniversalDecoder().Decode(yaml, nil, nil)
+	if err != nil {
+		return fmt.Errorf("scheduler configuration: %w", err)
+	}
+	config, ok := object.(*schedulerconfig.KubeSchedulerConfiguration)
+	if !ok {
+		return fmt.Errorf("scheduler configuration: is a %s", kind)
+	}
+	s.options = append(s.options,
+		kubescheduler.WithProfiles(config.Profiles...),
+		kubescheduler.WithFrameworkOutOfTreeRegistry(registry))
+	return nil
+}
+
+// start runs the scheduler until the context ends; it returns when its caches have synced.
+func (s *scheduler) start(ctx context.Context) error {
+	recorder := events.NewBroadcaster(&events.EventSinkImpl{Interface: s.client.EventsV1()})
+	if err := recorder.StartRecordingToSinkWithContext(ctx); err != nil {
+		return err
+	}
+	informers := kubescheduler.NewInformerFactory(s.client, 0, nil)
+	x, err := kubescheduler.New(ctx, s.client, informers, s.dynamic, profile.NewRecorderFactory(recorder), s.options...)
+	if err != nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	informers.Start(ctx.Done())
+	s.dynamic.Start(ctx.Done())
+	informers.WaitForCacheSync(ctx.Done())
+	s.dynamic.WaitForCacheSync(ctx.Done())
+	if err := x.WaitForHandlersSync(ctx); err != nil {
+		return fmt.Errorf("scheduler caches: %w", err)
+	}
+	go x.Run(ctx)
+	return nil
+}
