@@ -1,0 +1,204 @@
+package world
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// ledger is the ground truth: what runs, what is attached and what is mounted. It
+// tells the observer of every change, in order, while it holds its lock.
+type ledger struct {
+	observe Observer
+
+	mu        sync.Mutex
+	processes map[processKey]Process
+	disks     map[string]disk
+	attached  map[attachment]bool
+	mounts    map[mount]bool
+	told      State
+}
+
+type processKey struct {
+	node      string
+	pod       types.UID
+	container string
+}
+
+// disk is one piece of storage.
+type disk struct {
+	handle                string
+	claimNamespace, claim string
+	accessModes           []corev1.PersistentVolumeAccessMode
+	class                 ClassSpec
+}
+
+// singleNode says whether the disk may be attached to one node only.
+func (d disk) singleNode() bool {
+	return !slices.ContainsFunc(d.accessModes, func(m corev1.PersistentVolumeAccessMode) bool {
+		return m == corev1.ReadWriteMany || m == corev1.ReadOnlyMany
+	})
+}
+
+// attachment is what the storage knows: this node may use this disk.
+type attachment struct{ disk, node string }
+
+// mount is what the machine knows: this pod has this disk mounted.
+type mount struct {
+	disk, node     string
+	namespace, pod string
+	uid            types.UID
+}
+
+func newLedger(observe Observer) *ledger {
+	return &ledger{
+		observe:   observe,
+		processes: map[processKey]Process{},
+		disks:     map[string]disk{},
+		attached:  map[attachment]bool{},
+		mounts:    map[mount]bool{},
+	}
+}
+
+// change alters the truth and tells of it if anybody could see the difference.
+func (l *ledger) change(alter func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	alter()
+	s := l.snapshot()
+	if reflect.DeepEqual(s.Processes, l.told.Processes) && reflect.DeepEqual(s.Writers, l.told.Writers) {
+		return
+	}
+	l.told = s
+	if l.observe != nil {
+		l.observe(s)
+	}
+}
+
+func (l *ledger) state() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.snapshot()
+}
+
+// starts records new processes, all of them at one instant.
+func (l *ledger) starts(processes ...Process) {
+	l.change(func() {
+		for _, p := range processes {
+			l.processes[processKey{p.Node, p.PodUID, p.Container}] = p
+		}
+	})
+}
+
+// ends records that every process of a pod on a node has ended.
+func (l *ledger) ends(node string, uid types.UID) {
+	l.change(func() {
+		maps.DeleteFunc(l.processes, func(k processKey, _ Process) bool { return k.node == node && k.pod == uid })
+	})
+}
+
+// provisions records a new disk.
+func (l *ledger) provisions(d disk) {
+	l.change(func() { l.disks[d.handle] = d })
+}
+
+// disk returns a disk by its handle.
+func (l *ledger) disk(handle string) (disk, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d, ok := l.disks[handle]
+	return d, ok
+}
+
+// attaches lets a node use a disk. A disk for a single node is refused while
+// another node has it, as the CSI specification asks of ControllerPublishVolume.
+func (l *ledger) attaches(handle, node string) (err error) {
+	l.change(func() {
+		d, ok := l.disks[handle]
+		if !ok {
+			err = fmt.Errorf("disk %s: not found", handle)
+			return
+		}
+		if d.singleNode() {
+			for _, a := range slices.SortedFunc(maps.Keys(l.attached), compareAttachments) {
+				if a.disk == handle && a.node != node {
+					err = fmt.Errorf("disk %s: attached to node %s", handle, a.node)
+					return
+				}
+			}
+		}
+		l.attached[attachment{handle, node}] = true
+	})
+	return err
+}
+
+// detaches takes a disk from a node, whether or not it is mounted there.
+func (l *ledger) detaches(handle, node string) {
+	l.change(func() { delete(l.attached, attachment{handle, node}) })
+}
+
+// isAttached says whether any node may use the disk.
+func (l *ledger) isAttached(handle string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for a := range l.attached {
+		if a.disk == handle {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *ledger) mountsDisk(m mount)   { l.change(func() { l.mounts[m] = true }) }
+func (l *ledger) unmountsDisk(m mount) { l.change(func() { delete(l.mounts, m) }) }
+
+// snapshot is called with the lock held.
+func (l *ledger) snapshot() State {
+	s := State{At: time.Now()}
+	runs := map[processKey]bool{}
+	for k, p := range l.processes {
+		s.Processes = append(s.Processes, p)
+		runs[processKey{node: k.node, pod: k.pod}] = true
+	}
+	slices.SortFunc(s.Processes, compareProcesses)
+
+	for m := range l.mounts {
+		d := l.disks[m.disk]
+		// A mount outlives the detach of a disk whose storage does not fence: the
+		// node goes on writing through the path that it has.
+		writes := l.attached[attachment{m.disk, m.node}] || !d.class.DetachFences
+		if writes && runs[processKey{node: m.node, pod: m.uid}] {
+			s.Writers = append(s.Writers, Writer{
+				Disk: m.disk, ClaimNamespace: d.claimNamespace, Claim: d.claim, AccessModes: d.accessModes,
+				Node: m.node, Namespace: m.namespace, Pod: m.pod, PodUID: m.uid,
+			})
+		}
+	}
+	slices.SortFunc(s.Writers, compareWriters)
+	return s
+}
+
+func compareProcesses(a, b Process) int {
+	return cmp.Or(
+		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod), cmp.Compare(a.Node, b.Node),
+		cmp.Compare(a.Container, b.Container), a.Started.Compare(b.Started), cmp.Compare(a.PodUID, b.PodUID),
+	)
+}
+
+func compareWriters(a, b Writer) int {
+	return cmp.Or(
+		cmp.Compare(a.Disk, b.Disk), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Namespace, b.Namespace),
+		cmp.Compare(a.Pod, b.Pod), cmp.Compare(a.PodUID, b.PodUID),
+	)
+}
+
+func compareAttachments(a, b attachment) int {
+	return cmp.Or(cmp.Compare(a.disk, b.disk), cmp.Compare(a.node, b.node))
+}

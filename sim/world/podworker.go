@@ -1,0 +1,188 @@
+package world
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// podWorker takes one pod UID through its life: it runs, is killed, is cleaned up
+// after. It never goes back (pkg/kubelet/pod_workers.go).
+//
+//	live ──(deleted, terminal or removed)──> terminating ──(no container runs)──> terminated ──(unmounted)──> finished
+type podWorker struct {
+	kubelet *kubelet
+	uid     types.UID
+	// updated has room for one: the worker reads the newest pod when it gets to it.
+	updated chan struct{}
+	// live ends when the pod's end is asked for.
+	live context.Context
+	end  context.CancelFunc
+
+	mu  sync.Mutex
+	pod *corev1.Pod
+	// grace in seconds; 0 until the end is asked for.
+	grace                             int64
+	terminating, terminated, finished bool
+	// stepped is when the last step ended.
+	stepped time.Time
+}
+
+func newPodWorker(ctx context.Context, k *kubelet, pod *corev1.Pod) *podWorker {
+	w := &podWorker{kubelet: k, uid: pod.UID, pod: pod, updated: make(chan struct{}, 1)}
+	w.live, w.end = context.WithCancel(ctx)
+	return w
+}
+
+// update brings the worker what the source said of its pod; removed: that it is
+// gone, and pod is the last copy.
+func (w *podWorker) update(pod *corev1.Pod, removed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.finished {
+		return
+	}
+	w.pod = pod
+	if removed || pod.DeletionTimestamp != nil || isTerminal(pod.Status.Phase) {
+		w.terminating = true
+	}
+	if w.terminating && !w.terminated {
+		w.grace = effectiveGrace(w.grace, pod)
+		w.end()
+	}
+	select {
+	case w.updated <- struct{}{}:
+	default:
+	}
+}
+
+func (w *podWorker) run(ctx context.Context) {
+	defer w.end()
+	if err := w.liveUntilEnd(); err != nil {
+		_ = w.terminate(ctx)
+	}
+}
+
+// liveUntilEnd mounts the pod's volumes, runs its containers and reports what
+// becomes of it, until its end is asked for.
+func (w *podWorker) liveUntilEnd() error {
+	k := w.kubelet
+	// The worker is started before its first update.
+	if err := w.nextUpdate(w.live); err != nil {
+		return err
+	}
+	k.report(w.latest(), false)
+	if err := k.volumes.mount(w.live, w.latest()); err != nil {
+		return err
+	}
+	if err := k.machine.runtime.start(w.live, w.latest()); err != nil {
+		return err
+	}
+	w.step()
+	for {
+		if err := w.relist(w.live); err != nil {
+			return err
+		}
+		k.report(w.latest(), false)
+		w.step()
+		if err := w.nextUpdate(w.live); err != nil {
+			return err
+		}
+	}
+}
+
+// terminate kills the containers, reports the final state, and lets the object go
+// (docs/kubernetes-facts.md §1.6).
+func (w *podWorker) terminate(ctx context.Context) error {
+	k := w.kubelet
+	if err := w.relist(ctx); err != nil {
+		return err
+	}
+	k.report(w.latest(), false)
+	// A shorter grace period that comes while the runtime is at it does not reach
+	// it: SyncTerminatingPod works under a context of its own (pkg/kubelet/kubelet.go).
+	if err := k.machine.runtime.kill(ctx, w.uid, runtimeGrace(w.graceSeconds())); err != nil {
+		return err
+	}
+	w.setTerminated()
+	k.report(w.latest(), true)
+	w.step()
+
+	if err := w.relist(ctx); err != nil {
+		return err
+	}
+	k.report(w.latest(), true)
+	if err := k.volumes.unmount(ctx, w.uid); err != nil {
+		return err
+	}
+	k.reports.finish(w.latest())
+	w.setFinished()
+	return nil
+}
+
+// relist waits until the kubelet has looked at the runtime after the last step.
+func (w *podWorker) relist(ctx context.Context) error {
+	w.mu.Lock()
+	wait := relistPeriod - time.Since(w.stepped)
+	w.mu.Unlock()
+	if wait <= 0 {
+		return ctx.Err()
+	}
+	return sleep(ctx, wait)
+}
+
+func (w *podWorker) nextUpdate(ctx context.Context) error {
+	select {
+	case <-w.updated:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *podWorker) step() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stepped = time.Now()
+}
+
+func (w *podWorker) latest() *corev1.Pod {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pod
+}
+
+func (w *podWorker) graceSeconds() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.grace
+}
+
+func (w *podWorker) setTerminated() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.terminated = true
+}
+
+func (w *podWorker) setFinished() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.finished = true
+}
+
+func (w *podWorker) isTerminated() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.terminated
+}
+
+func (w *podWorker) isFinished() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.finished
+}
+
+func isTerminal(p corev1.PodPhase) bool { return p == corev1.PodFailed || p == corev1.PodSucceeded }

@@ -1,0 +1,138 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+)
+
+// The annotations by which the scheduler and the volume controller ask for a disk,
+// and by which the provisioner knows its own.
+const (
+	selectedNodeAnnotation  = "volume.kubernetes.io/selected-node"
+	provisionerAnnotation   = "volume.kubernetes.io/storage-provisioner"
+	provisionedByAnnotation = "pv.kubernetes.io/provisioned-by"
+)
+
+// provisioner makes disks for claims, and volumes for disks, as
+// external-provisioner does.
+type provisioner struct {
+	api     kubernetes.Interface
+	ledger  *ledger
+	classes map[string]ClassSpec
+
+	claims  corelisters.PersistentVolumeClaimLister
+	volumes corelisters.PersistentVolumeLister
+}
+
+func (p *provisioner) start(ctx context.Context, running *sync.WaitGroup) error {
+	factory := informers.NewSharedInformerFactory(p.api, 0)
+	claims, volumes := factory.Core().V1().PersistentVolumeClaims(), factory.Core().V1().PersistentVolumes()
+	p.claims, p.volumes = claims.Lister(), volumes.Lister()
+	if err := follow(ctx, running, claims.Informer(), p.provision); err != nil {
+		return err
+	}
+	if err := follow(ctx, running, volumes.Informer(), p.reclaim); err != nil {
+		return err
+	}
+	return startInformers(ctx, running, factory)
+}
+
+// provision makes a disk in the zone of the claim's selected node.
+func (p *provisioner) provision(ctx context.Context, key string) error {
+	namespace, name, err := cache.SplitMetaNamespaceKey(key)
+	if err != nil {
+		return nil // Not a key that a retry would mend.
+	}
+	claim, err := p.claims.PersistentVolumeClaims(namespace).Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	nodeName := claim.Annotations[selectedNodeAnnotation]
+	if claim.Spec.VolumeName != "" || nodeName == "" || claim.Annotations[provisionerAnnotation] != Driver {
+		return nil
+	}
+	if claim.Spec.StorageClassName == nil {
+		return fmt.Errorf("claim %s: no storage class", key)
+	}
+	class, ok := p.classes[*claim.Spec.StorageClassName]
+	if !ok {
+		return fmt.Errorf("claim %s: storage class %s: not one of the world's", key, *claim.Spec.StorageClassName)
+	}
+	node, err := p.api.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("claim %s: selected node: %w", key, err)
+	}
+
+	pv := volumeFor(claim, node.Labels[corev1.LabelTopologyZone])
+	if _, ok := p.ledger.disk(pv.Name); !ok {
+		p.ledger.provisions(disk{
+			handle: pv.Name, claimNamespace: namespace, claim: name,
+			accessModes: claim.Spec.AccessModes, class: class,
+		})
+	}
+	_, err = p.api.CoreV1().PersistentVolumes().Create(ctx, pv, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// volumeFor is the PersistentVolume of a claim's disk in a zone.
+func volumeFor(claim *corev1.PersistentVolumeClaim, zone string) *corev1.PersistentVolume {
+	name := "pvc-" + string(claim.UID)
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{provisionedByAnnotation: Driver}},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes,
+			StorageClassName: *claim.Spec.StorageClassName, VolumeMode: claim.Spec.VolumeMode,
+			PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimDelete,
+			ClaimRef: &corev1.ObjectReference{
+				APIVersion: "v1", Kind: "PersistentVolumeClaim",
+				Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
+			},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{
+				CSI: &corev1.CSIPersistentVolumeSource{Driver: Driver, VolumeHandle: name},
+			},
+			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
+				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
+					{Key: corev1.LabelTopologyZone, Operator: corev1.NodeSelectorOpIn, Values: []string{zone}},
+				}}},
+			}},
+		},
+	}
+}
+
+// reclaim removes the volume of a claim that is gone, once no node has the disk.
+func (p *provisioner) reclaim(ctx context.Context, name string) error {
+	pv, err := p.volumes.Get(name)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if pv.Status.Phase != corev1.VolumeReleased || pv.Annotations[provisionedByAnnotation] != Driver ||
+		pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
+		return nil
+	}
+	if p.ledger.isAttached(pv.Spec.CSI.VolumeHandle) {
+		return fmt.Errorf("volume %s: still attached", name)
+	}
+	err = p.api.CoreV1().PersistentVolumes().Delete(ctx, name, metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
