@@ -1,0 +1,210 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/holdfast-dev/holdfast/sim/engine"
+	"github.com/holdfast-dev/holdfast/sim/play"
+	"github.com/holdfast-dev/holdfast/sim/report"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
+)
+
+func newSimCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sim",
+		Short: "Play what-if scenarios on a real control plane in virtual time",
+		Long: `Play what-if scenarios: the real API server, controllers and scheduler run inside
+this process, in virtual time, on modelled machines, networks and disks.`,
+	}
+	c.AddCommand(newRunCommand(), newValidateCommand(), newSchemaCommand())
+	return c
+}
+
+// runOptions are the flags of sim run.
+type runOptions struct {
+	scheduler string
+	output    string
+	until     time.Duration
+}
+
+func newRunCommand() *cobra.Command {
+	o := &runOptions{}
+	c := &cobra.Command{
+		Use:   "run FILE|FOLDER...",
+		Short: "Play scenarios under the default scheduler and under Holdfast, and check what they expect",
+		Long: `Play scenarios, each under the default scheduler and under Holdfast, print what
+happened to every ordinal, and check the expectations and invariants.
+
+Exit codes: 0 everything was as expected; 1 an expectation or an invariant was not
+met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself failed.`,
+		Example: `  # The story of a node that goes silent, under both schedulers
+  holdfast sim run sim/scenarios/silent-node.yaml
+
+  # All scenarios of a folder under Holdfast alone, for a program to read
+  holdfast sim run --scheduler holdfast -o json sim/scenarios
+
+  # Only the first ten virtual minutes (what is expected later will not be met)
+  holdfast sim run --until 10m sim/scenarios/silent-node.yaml`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.scheduler, "scheduler", "both", "whom to play the scenario under: both, holdfast or default")
+	f.StringVarP(&o.output, "output", "o", "text", "text, or json: one document per scenario")
+	f.DurationVar(&o.until, "until", 0, "end each run at this virtual time instead of the scenario's")
+	complete(c, "scheduler", "both", "holdfast", "default")
+	complete(c, "output", "text", "json")
+	return c
+}
+
+// complete offers values for a flag to the shell.
+func complete(c *cobra.Command, flag string, values ...string) {
+	if err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // The flag's name is wrong.
+	}
+}
+
+func (o *runOptions) run(paths []string) error {
+	schedulers, err := o.schedulers()
+	if err != nil {
+		return &exitError{exitInput, err}
+	}
+	if o.output != "text" && o.output != "json" {
+		return &exitError{exitInput, fmt.Errorf("--output %q: must be text or json", o.output)}
+	}
+	if o.until < 0 {
+		return &exitError{exitInput, fmt.Errorf("--until %s: must not be negative", o.until)}
+	}
+	scenarios, err := load(paths)
+	if err != nil {
+		return &exitError{exitInput, err}
+	}
+	engine.DiscardLogs()
+	passed := true
+	for _, s := range scenarios {
+		r, err := o.play(s, schedulers)
+		if err != nil {
+			return &exitError{exitFailure, err}
+		}
+		if err := o.print(r); err != nil {
+			return &exitError{exitFailure, err}
+		}
+		passed = passed && r.Passed
+	}
+	if !passed {
+		return errUnmet
+	}
+	return nil
+}
+
+func (o *runOptions) schedulers() ([]scenario.Scheduler, error) {
+	if o.scheduler == "both" {
+		return scenario.Schedulers(), nil
+	}
+	for _, s := range scenario.Schedulers() {
+		if o.scheduler == string(s) {
+			return []scenario.Scheduler{s}, nil
+		}
+	}
+	return nil, fmt.Errorf("--scheduler %q: must be both, holdfast or default", o.scheduler)
+}
+
+func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Report, error) {
+	r := &report.Report{
+		TypeMeta: metav1.TypeMeta{APIVersion: report.APIVersion, Kind: report.Kind},
+		Scenario: s.Name, File: s.file, Description: s.Description, Passed: true,
+	}
+	for _, scheduler := range schedulers {
+		progress := &play.Progress{}
+		stop := showProgress(os.Stderr, s.Name, scheduler, progress)
+		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Until: o.until, Progress: progress})
+		stop()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.file, err)
+		}
+		r.Runs = append(r.Runs, *run)
+		r.Passed = r.Passed && run.Passed()
+	}
+	return r, nil
+}
+
+func (o *runOptions) print(r *report.Report) error {
+	if o.output == "json" {
+		return report.WriteJSON(os.Stdout, r)
+	}
+	colour := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""
+	return report.WriteText(os.Stdout, r, colour)
+}
+
+// named is a scenario with the file that it came from.
+type named struct {
+	*scenario.Scenario
+	file string
+}
+
+// load reads all scenarios before any is played: a bad file must not waste the
+// time of the good ones before it.
+func load(paths []string) ([]*named, error) {
+	files, err := scenario.Find(paths...)
+	if err != nil {
+		return nil, err
+	}
+	var all []*named
+	for _, file := range files {
+		s, err := scenario.Load(file)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.Decode(); err != nil {
+			return nil, err
+		}
+		all = append(all, &named{s, filepath.ToSlash(file)})
+	}
+	return all, nil
+}
+
+func newValidateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE|FOLDER...",
+		Short: "Check scenario files without playing them",
+		Long: `Check scenario files: unknown fields, values, references between steps, and the
+Kubernetes manifests in them. Every problem is named with file, line and field.
+Exit code 2 if there is any.`,
+		Example: `  holdfast sim validate sim/scenarios`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			scenarios, err := load(args)
+			if err != nil {
+				return &exitError{exitInput, err}
+			}
+			for _, s := range scenarios {
+				fmt.Printf("%s: ok\n", s.file)
+			}
+			return nil
+		},
+	}
+}
+
+func newSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Print the JSON schema of scenario files, for editors",
+		Example: `  holdfast sim schema > scenario.schema.json`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := scenario.Schema()
+			if err != nil {
+				return &exitError{exitFailure, err}
+			}
+			_, err = os.Stdout.Write(schema)
+			return err
+		},
+	}
+}

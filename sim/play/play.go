@@ -1,0 +1,164 @@
+// Package play tells a scenario's story once: it starts a control plane and a
+// world, applies the objects, plays the timeline in virtual time, and gathers what
+// was seen and what is true into a report.
+package play
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/holdfast-dev/holdfast/sim/check"
+	"github.com/holdfast-dev/holdfast/sim/engine"
+	"github.com/holdfast-dev/holdfast/sim/report"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
+	"github.com/holdfast-dev/holdfast/sim/world"
+)
+
+// Options say how a scenario is played.
+type Options struct {
+	// Scheduler is the one that the run has.
+	Scheduler scenario.Scheduler
+	// Until ends the run earlier or later than the scenario says; zero: as it says.
+	Until time.Duration
+	// Without switches lines of defence off, for tests that show what each is worth.
+	Without []engine.Defence
+	// Progress is told how far the run is; nil: nobody is.
+	Progress *Progress
+}
+
+// region is the one that all zones of a scenario are in.
+const region = "sim"
+
+// Run plays the scenario under one scheduler. An error means that the engine
+// failed, never that an expectation was not met: that stands in the report.
+func Run(s *scenario.Scenario, o Options) (*report.Run, error) {
+	objects, err := s.Decode()
+	if err != nil {
+		return nil, err
+	}
+	var run *report.Run
+	err = engine.InVirtualTime(func(ctx context.Context) error {
+		var err error
+		run, err = play(ctx, s, objects, o)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s under the %s scheduler: %w", s.Name, o.Scheduler, err)
+	}
+	return run, nil
+}
+
+func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o Options) (*report.Run, error) {
+	cluster, err := engine.Start(ctx, engine.Options{
+		Scheduler: engine.Kind(o.Scheduler),
+		Timers:    timers(s.Timers),
+		Without:   o.Without,
+		OnCommit:  o.Progress.commit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen := newObserver()
+	checker := check.New()
+	w, err := world.New(world.Config{
+		Nodes:   nodes(s.Cluster),
+		Classes: classes(s.Cluster),
+		REST:    cluster.RESTConfig,
+		Observe: func(state world.State) {
+			checker.Observe(state)
+			seen.processes(state)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Start(ctx); err != nil {
+		return nil, err
+	}
+	if err := seen.watch(ctx, cluster); err != nil {
+		return nil, fmt.Errorf("observer: %w", err)
+	}
+
+	zero := time.Now()
+	seen.begin(zero)
+	o.Progress.begin(zero)
+	if err := apply(ctx, cluster, objects); err != nil {
+		return nil, err
+	}
+	until := s.Until.Duration
+	if o.Until > 0 {
+		until = o.Until
+	}
+	steps := &steps{cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}}
+	if err := steps.play(ctx, s, o.Scheduler, until); err != nil {
+		return nil, err
+	}
+	sleepUntil(zero.Add(until))
+
+	run := &report.Run{Scheduler: string(o.Scheduler), Until: metav1.Duration{Duration: until}}
+	for _, v := range checker.Finish(time.Now()) {
+		run.Violations = append(run.Violations, violation(v, zero))
+	}
+	seen.summarise(run, checker.Ordinals())
+	run.Checks = report.Judge(s.Expect[o.Scheduler], run)
+	return run, nil
+}
+
+func violation(v check.Violation, zero time.Time) report.Violation {
+	r := report.Violation{Invariant: string(v.Invariant), By: v.By, Nodes: v.Nodes, From: since(v.From, zero)}
+	if !v.To.IsZero() {
+		to := since(v.To, zero)
+		r.To = &to
+	}
+	return r
+}
+
+func since(t, zero time.Time) metav1.Duration { return metav1.Duration{Duration: t.Sub(zero)} }
+
+func sleepUntil(t time.Time) { time.Sleep(time.Until(t)) }
+
+func timers(t scenario.Timers) engine.Timers {
+	r := engine.Timers{}
+	if t.NodeMonitorGracePeriod != nil {
+		r.NodeMonitorGracePeriod = t.NodeMonitorGracePeriod.Duration
+	}
+	if t.TolerationSeconds != nil {
+		r.TolerationSeconds = *t.TolerationSeconds
+	}
+	if t.ForceDetach != nil {
+		r.ForceDetach = t.ForceDetach.Duration
+	}
+	if t.PodGCQuarantine != nil {
+		r.PodGCQuarantine = t.PodGCQuarantine.Duration
+	}
+	return r
+}
+
+func nodes(c scenario.Cluster) []world.NodeSpec {
+	var specs []world.NodeSpec
+	for _, g := range c.NodeGroups {
+		for i := range g.Count {
+			specs = append(specs, world.NodeSpec{
+				Name: fmt.Sprintf("%s-%d", g.Name, i), Zone: g.Zone, Region: region,
+				Capacity: g.Capacity, Labels: g.Labels,
+			})
+		}
+	}
+	return specs
+}
+
+func classes(c scenario.Cluster) []world.ClassSpec {
+	var specs []world.ClassSpec
+	for _, k := range c.StorageClasses {
+		specs = append(specs, world.ClassSpec{
+			Name:   k.Name,
+			Attach: time.Duration(*k.AttachSeconds) * time.Second, Detach: time.Duration(*k.DetachSeconds) * time.Second,
+			DetachFences: *k.DetachFences,
+		})
+	}
+	return specs
+}

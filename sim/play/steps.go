@@ -1,0 +1,132 @@
+package play
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	holdfastv1alpha1 "github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/sim/engine"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
+	"github.com/holdfast-dev/holdfast/sim/world"
+)
+
+// steps plays a timeline.
+type steps struct {
+	cluster *engine.Cluster
+	world   *world.World
+	seen    *observer
+	zero    time.Time
+	// nodes remembers which node a step found, by the step's name.
+	nodes map[string]string
+}
+
+// play plays each step when it is due, up to the end of the run.
+func (p *steps) play(ctx context.Context, s *scenario.Scenario, scheduler scenario.Scheduler, until time.Duration) error {
+	plan := s.Plan(scheduler)
+	for {
+		next, ok := plan.Next()
+		if !ok || next.At > until {
+			return nil
+		}
+		sleepUntil(p.zero.Add(next.At))
+		p.seen.step(next.Step.Describe())
+		if err := p.do(ctx, next.Step); err != nil {
+			return fmt.Errorf("timeline[%d] %s: %w", next.Index, next.Step.Describe(), err)
+		}
+	}
+}
+
+// do plays one step; validation has made sure that it has exactly one action.
+func (p *steps) do(ctx context.Context, s *scenario.Step) error {
+	switch {
+	case s.Partition != nil:
+		node, err := p.find(ctx, s.Partition)
+		if err != nil {
+			return err
+		}
+		p.nodes[s.Name] = node
+		p.seen.lost(node, p.world.State())
+		return p.world.Apply(ctx, world.Partition{Node: node})
+	case s.Heal != nil:
+		node := ""
+		if *s.Heal != (scenario.NodeTarget{}) {
+			var err error
+			if node, err = p.find(ctx, s.Heal); err != nil {
+				return err
+			}
+		}
+		return p.world.Apply(ctx, world.Heal{Node: node})
+	case s.ForceDelete != nil:
+		namespace, name := split(s.ForceDelete.Pod)
+		return p.world.Apply(ctx, world.ForceDelete{Namespace: namespace, Pod: name, StripFinalizers: s.ForceDelete.StripFinalizers})
+	case s.Attest != nil:
+		return p.attest(ctx, s.Attest)
+	case s.StallWatch != nil:
+		p.cluster.Transport.Stall(s.StallWatch.Component, s.StallWatch.Resource)
+		return nil
+	case s.ResumeWatch != nil:
+		p.cluster.Transport.Resume(s.ResumeWatch.Component, s.ResumeWatch.Resource)
+		return nil
+	}
+	return fmt.Errorf("the step does nothing that this version knows")
+}
+
+// find returns the node that a target names, or that a pod is bound to by now.
+func (p *steps) find(ctx context.Context, t *scenario.NodeTarget) (string, error) {
+	switch {
+	case t.Node != "":
+		return t.Node, nil
+	case t.NodeOfStep != "":
+		return p.nodes[t.NodeOfStep], nil
+	}
+	client, err := kubernetes.NewForConfig(p.cluster.RESTConfig(operatorAgent))
+	if err != nil {
+		return "", err
+	}
+	namespace, name := split(t.NodeOf)
+	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	if pod.Spec.NodeName == "" {
+		return "", fmt.Errorf("pod %s is on no node", t.NodeOf)
+	}
+	return pod.Spec.NodeName, nil
+}
+
+// attest puts a human's word for the latest incarnation on the record, as the
+// human would: by an edit of the tenancy's spec.
+func (p *steps) attest(ctx context.Context, a *scenario.Attest) error {
+	client, err := versioned.NewForConfig(p.cluster.JSONConfig(operatorAgent))
+	if err != nil {
+		return err
+	}
+	namespace, name := split(a.Pod)
+	tenancies := client.HoldfastV1alpha1().Tenancies(namespace)
+	record, err := tenancies.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if record.Status.Incarnation == nil {
+		return fmt.Errorf("tenancy %s has no incarnation to attest", name)
+	}
+	record.Spec.Attestations = append(record.Spec.Attestations, holdfastv1alpha1.Attestation{
+		PodUID: record.Status.Incarnation.PodUID, Reason: a.Reason, By: a.By,
+	})
+	_, err = tenancies.Update(ctx, record, metav1.UpdateOptions{})
+	return err
+}
+
+// split takes [namespace/]name apart.
+func split(pod string) (namespace, name string) {
+	if namespace, name, ok := strings.Cut(pod, "/"); ok {
+		return namespace, name
+	}
+	return metav1.NamespaceDefault, pod
+}

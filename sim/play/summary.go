@@ -1,0 +1,103 @@
+package play
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/holdfast-dev/holdfast/sim/check"
+	"github.com/holdfast-dev/holdfast/sim/report"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
+)
+
+// ordinal returns the identity of a pod of a StatefulSet, new if not seen before.
+func (o *observer) ordinal(pod *corev1.Pod, set string) *ordinal {
+	name := pod.Namespace + "/" + pod.Name
+	if x := o.ordinals[name]; x != nil {
+		return x
+	}
+	index, _ := strconv.Atoi(strings.TrimPrefix(pod.Name, set+"-")) // Only for sorting: zero does.
+	x := &ordinal{name: name, set: pod.Namespace + "/" + set, index: index}
+	o.ordinals[name] = x
+	return x
+}
+
+// sorted returns the identities by set and ordinal.
+func (o *observer) sorted() []*ordinal {
+	all := make([]*ordinal, 0, len(o.ordinals))
+	for _, x := range o.ordinals {
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(a, b *ordinal) int {
+		return cmp.Or(cmp.Compare(a.set, b.set), cmp.Compare(a.index, b.index), cmp.Compare(a.name, b.name))
+	})
+	return all
+}
+
+// summarise fills in what the run saw: the events, and each ordinal with what the
+// checker computed from the world alone.
+func (o *observer) summarise(run *report.Run, truth []check.OrdinalTruth) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	run.Events = slices.Clone(o.events)
+	byName := map[string]check.OrdinalTruth{}
+	for _, t := range truth {
+		byName[t.Name] = t
+	}
+	for _, x := range o.sorted() {
+		t := byName[x.name]
+		r := report.Ordinal{
+			Name: x.name, State: string(x.state()),
+			Incarnations: t.Incarnations, Nodes: t.Nodes,
+			AttemptsWhileHeld: o.attemptsWhileHeld(x),
+		}
+		r.Down.Duration, r.Twice.Duration = t.Down, t.Twice
+		if !t.LastStart.IsZero() {
+			start := since(t.LastStart, o.zero)
+			r.LastStart = &start
+		}
+		run.Ordinals = append(run.Ordinals, r)
+		run.Holds = append(run.Holds, x.holds...)
+	}
+	slices.SortStableFunc(run.Holds, func(a, b report.Hold) int { return cmp.Compare(a.From.Duration, b.From.Duration) })
+}
+
+func (x *ordinal) state() scenario.OrdinalState {
+	switch {
+	case x.held:
+		return scenario.Held
+	case x.current == nil:
+		return scenario.Absent
+	case x.current.running && x.current.isReady:
+		return scenario.Running
+	default:
+		return scenario.Pending
+	}
+}
+
+// beforeHold is how long before a hold was written down it may have begun to count:
+// the guard writes after the scheduler has seen the pod.
+const beforeHold = time.Second
+
+// attemptsWhileHeld counts the scheduling attempts of an identity's pods during its holds (L3).
+func (o *observer) attemptsWhileHeld(x *ordinal) int {
+	n := 0
+	for _, a := range o.attempts {
+		i := o.pods[a.pod]
+		if i == nil || i.of != x || i.number == 1 {
+			continue
+		}
+		at := a.at.Sub(o.zero)
+		for _, h := range x.holds {
+			if at >= h.From.Duration-beforeHold && (h.To == nil || at < h.To.Duration) {
+				n += a.count
+				break
+			}
+		}
+	}
+	return n
+}

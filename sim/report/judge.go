@@ -1,0 +1,347 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/holdfast-dev/holdfast/sim/scenario"
+)
+
+// Judge holds what happened in a run against what was expected of it. Every
+// expectation becomes one check; so does every invariant, which nothing but the
+// expected violations may break.
+func Judge(e scenario.Expectation, run *Run) []Check {
+	checks := judgeViolations(e.Violations, run.Violations)
+	for _, o := range e.Ordinals {
+		checks = append(checks, judgeOrdinal(o, run.Ordinals)...)
+	}
+	checks = append(checks, judgeHolds(e, run)...)
+	if e.SchedulingAttemptsWhileHeldMax != nil {
+		checks = append(checks, judgeAttempts(*e.SchedulingAttemptsWhileHeldMax, run.Ordinals))
+	}
+	return checks
+}
+
+// invariants are those that every run is held to, and what it means to keep them.
+var invariants = []struct {
+	id          string
+	kept, other string
+}{
+	{"S1", "S1: no identity ever ran twice", "S1: no other identity ever ran twice"},
+	{"S2", "S2: no single-writer volume had two writers", "S2: no other single-writer volume had two writers"},
+}
+
+// breaker is whom an invariant is broken by.
+type breaker struct{ invariant, by string }
+
+func judgeViolations(expected []scenario.Violation, found []Violation) []Check {
+	partner := pair(len(expected), len(found), func(i, j int) bool { return matches(expected[i], found[j]) })
+
+	byBreaker := map[breaker][]Violation{}
+	for _, v := range found {
+		b := breaker{v.Invariant, v.By}
+		byBreaker[b] = append(byBreaker[b], v)
+	}
+	var checks []Check
+	unmet := map[breaker]bool{}
+	for i, v := range expected {
+		b := breaker{v.Invariant, scenario.QualifiedName(v.By)}
+		name := fmt.Sprintf("%s is broken for %s%s%s", b.invariant, b.by, momentWords(" from", v.From), momentWords(" to", v.To))
+		if partner[i] >= 0 {
+			checks = append(checks, met(name))
+			continue
+		}
+		unmet[b] = true
+		checks = append(checks, unless(name, "it was "+violationsWords(byBreaker[b])))
+	}
+	return append(checks, judgeUnexpected(found, partner, unmet)...)
+}
+
+// judgeUnexpected makes a failing check for everybody who broke an invariant beyond
+// what was expected, and a passing one for every invariant that nobody so broke.
+// What an unmet expectation has told already is not told again.
+func judgeUnexpected(found []Violation, partner []int, unmet map[breaker]bool) []Check {
+	var checks []Check
+	for _, invariant := range invariants {
+		var order []breaker
+		spans, expectedToo := map[breaker][]Violation{}, map[breaker]bool{}
+		name := invariant.kept
+		for j, v := range found {
+			if v.Invariant != invariant.id {
+				continue
+			}
+			name = invariant.other
+			b := breaker{v.Invariant, v.By}
+			if slices.Contains(partner, j) {
+				expectedToo[b] = true
+				continue
+			}
+			if len(spans[b]) == 0 {
+				order = append(order, b)
+			}
+			spans[b] = append(spans[b], v)
+		}
+		if len(order) == 0 {
+			checks = append(checks, met(name))
+		}
+		for _, b := range order {
+			if unmet[b] {
+				continue
+			}
+			name := fmt.Sprintf("%s holds for %s", b.invariant, b.by)
+			if expectedToo[b] {
+				name += " but for what is expected"
+			}
+			checks = append(checks, unless(name, "it was "+violationsWords(spans[b])))
+		}
+	}
+	return checks
+}
+
+func matches(e scenario.Violation, v Violation) bool {
+	return e.Invariant == v.Invariant && scenario.QualifiedName(e.By) == v.By &&
+		within(e.From, &v.From) && within(e.To, v.To)
+}
+
+// judgeOrdinal makes a check of everything that is asked of one ordinal.
+func judgeOrdinal(e scenario.Ordinal, all []Ordinal) []Check {
+	name := scenario.QualifiedName(e.Name)
+	// An identity of which the run saw nothing never had a pod.
+	got := Ordinal{Name: name, State: string(scenario.Absent)}
+	if i := slices.IndexFunc(all, func(o Ordinal) bool { return o.Name == name }); i >= 0 {
+		got = all[i]
+	}
+	var checks []Check
+	judge := func(ok bool, name, instead string) {
+		if ok {
+			checks = append(checks, met(name))
+			return
+		}
+		checks = append(checks, unless(name, instead))
+	}
+	if e.State != "" {
+		judge(got.State == string(e.State), fmt.Sprintf("%s is %s at the end", name, e.State), "it is "+got.State)
+	}
+	if e.Incarnations != nil {
+		judge(got.Incarnations == *e.Incarnations, name+" had "+plural(*e.Incarnations, "incarnation"), plural(got.Incarnations, "incarnation"))
+	}
+	if e.LastStart != nil {
+		instead := "it never started"
+		if got.LastStart != nil {
+			instead = "it last started at " + format(got.LastStart.Duration)
+		}
+		judge(within(e.LastStart, got.LastStart), name+" last started"+momentWords(" at", e.LastStart), instead)
+	}
+	if e.Down != nil {
+		judge(inside(e.Down, got.Down), name+" was without a process for "+spanWords(e.Down), "it was for "+format(got.Down.Duration))
+	}
+	if e.Twice != nil {
+		what := " ran twice for " + spanWords(e.Twice)
+		if e.Twice.Max.Duration == 0 {
+			what = " never ran twice"
+		}
+		judge(inside(e.Twice, got.Twice), name+what, "it ran twice for "+format(got.Twice.Duration))
+	}
+	return checks
+}
+
+func judgeHolds(e scenario.Expectation, run *Run) []Check {
+	partner := pair(len(e.Holds), len(run.Holds), func(i, j int) bool {
+		want, got := e.Holds[i], run.Holds[j]
+		return scenario.QualifiedName(want.Ordinal) == got.Ordinal && string(want.By) == got.By &&
+			want.Evidence == got.Evidence && within(want.From, &got.From) && within(want.To, got.To)
+	})
+	var checks []Check
+	for i, h := range e.Holds {
+		ordinal := scenario.QualifiedName(h.Ordinal)
+		name := fmt.Sprintf("%s is held by the %s%s", ordinal, h.By, momentWords(" from", h.From))
+		if h.Evidence == "" {
+			name += ", not released"
+		} else {
+			name += ", released by " + h.Evidence + momentWords(" at", h.To)
+		}
+		if partner[i] >= 0 {
+			checks = append(checks, met(name))
+			continue
+		}
+		var holds []Hold
+		for _, got := range run.Holds {
+			if got.Ordinal == ordinal {
+				holds = append(holds, got)
+			}
+		}
+		checks = append(checks, unless(name, holdsWords(holds)))
+	}
+	if e.NoOtherHolds {
+		checks = append(checks, judgeOtherHolds(run, partner))
+	}
+	return checks
+}
+
+// judgeOtherHolds asks only for ordinals whose pod a step deleted. Who shares a
+// silent node with them, is evicted and is held too, is chance.
+func judgeOtherHolds(run *Run, partner []int) Check {
+	const name = "no other hold of a pod that a step deleted"
+	deleted := deletedByStep(run.Events)
+	var others []string
+	for j, h := range run.Holds {
+		if deleted[h.Ordinal] && !slices.Contains(partner, j) {
+			others = append(others, h.Ordinal+" was "+holdsWords([]Hold{h}))
+		}
+	}
+	if len(others) == 0 {
+		return met(name)
+	}
+	return unless(name, strings.Join(others, "; "))
+}
+
+// stepReach is how long after a step a deletion counts as the step's.
+const stepReach = time.Second
+
+// deletedByStep finds the ordinals of which a pod was deleted at the time of a step.
+// Time alone decides, not the step's words: to ask for too much is seen at once, to
+// ask for too little never.
+func deletedByStep(events []Event) map[string]bool {
+	type pod struct {
+		ordinal     string
+		incarnation int
+	}
+	// The first sign counts: a pod that was evicted earlier is gone when a heal
+	// lets its node report, but the heal has not deleted it.
+	first := map[pod]time.Duration{}
+	var steps []time.Duration
+	for _, e := range events {
+		switch e.Kind {
+		case Step:
+			steps = append(steps, e.At.Duration)
+		case DeletionAsked, Removed:
+			p := pod{e.Ordinal, e.Incarnation}
+			if at, seen := first[p]; !seen || e.At.Duration < at {
+				first[p] = e.At.Duration
+			}
+		}
+	}
+	deleted := map[string]bool{}
+	for p, at := range first {
+		if slices.ContainsFunc(steps, func(step time.Duration) bool { return step <= at && at <= step+stepReach }) {
+			deleted[p.ordinal] = true
+		}
+	}
+	return deleted
+}
+
+func judgeAttempts(most int, ordinals []Ordinal) Check {
+	name := fmt.Sprintf("L3: no ordinal is tried more than %s while it is held", plural(most, "time"))
+	if most == 0 {
+		name = "L3: no ordinal is tried while it is held"
+	}
+	var more []string
+	for _, o := range ordinals {
+		if o.AttemptsWhileHeld > most {
+			more = append(more, o.Name+" "+plural(o.AttemptsWhileHeld, "time"))
+		}
+	}
+	if len(more) == 0 {
+		return met(name)
+	}
+	return unless(name, strings.Join(more, ", "))
+}
+
+func met(name string) Check { return Check{Name: name, OK: true} }
+
+func unless(name, got string) Check { return Check{Name: name, Got: got} }
+
+// within says whether a time is where it is expected. What is not asked is met.
+func within(m *scenario.Moment, got *metav1.Duration) bool {
+	if m == nil {
+		return true
+	}
+	return got != nil && (got.Duration-m.At.Duration).Abs() <= m.Within.Duration
+}
+
+func inside(s *scenario.Span, got metav1.Duration) bool {
+	return s.Min.Duration <= got.Duration && got.Duration <= s.Max.Duration
+}
+
+// momentWords says when, or nothing if no time is asked.
+func momentWords(preposition string, m *scenario.Moment) string {
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %s +-%s", preposition, format(m.At.Duration), format(m.Within.Duration))
+}
+
+func spanWords(s *scenario.Span) string {
+	if s.Min == s.Max {
+		return format(s.Min.Duration)
+	}
+	return format(s.Min.Duration) + " to " + format(s.Max.Duration)
+}
+
+func violationsWords(violations []Violation) string {
+	if len(violations) == 0 {
+		return "never broken"
+	}
+	var spans []string
+	for _, v := range violations {
+		spans = append(spans, fmt.Sprintf("from %s to %s on %s", format(v.From.Duration), orEnd(v.To), enumerate(v.Nodes)))
+	}
+	return "broken " + strings.Join(spans, "; ")
+}
+
+func orEnd(to *metav1.Duration) string {
+	if to == nil {
+		return "the end"
+	}
+	return format(to.Duration)
+}
+
+func holdsWords(holds []Hold) string {
+	if len(holds) == 0 {
+		return "never held"
+	}
+	var spans []string
+	for _, h := range holds {
+		span := fmt.Sprintf("by the %s from %s to %s", h.By, format(h.From.Duration), orEnd(h.To))
+		if h.Evidence != "" {
+			span += ", released by " + h.Evidence
+		}
+		spans = append(spans, span)
+	}
+	return "held " + strings.Join(spans, "; ")
+}
+
+// pair gives each of n expectations one of m findings that fits it, none to two, so
+// that as many as possible have one. It returns the finding of each, -1 for none.
+// A vague expectation so never takes the one finding that fits a strict one.
+func pair(n, m int, fits func(i, j int) bool) []int {
+	owner := slices.Repeat([]int{-1}, m)
+	var place func(i int, tried []bool) bool
+	place = func(i int, tried []bool) bool {
+		for j := range m {
+			if tried[j] || !fits(i, j) {
+				continue
+			}
+			tried[j] = true
+			if owner[j] < 0 || place(owner[j], tried) {
+				owner[j] = i
+				return true
+			}
+		}
+		return false
+	}
+	for i := range n {
+		place(i, make([]bool, m))
+	}
+	partner := slices.Repeat([]int{-1}, n)
+	for j, i := range owner {
+		if i >= 0 {
+			partner[i] = j
+		}
+	}
+	return partner
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// APIVersion of the machine-readable output.
+	APIVersion = "sim.holdfast.dev/v1alpha1"
+	// Kind of the machine-readable output.
+	Kind = "RunReport"
+)
+
+// Report is the outcome of one scenario under one or more schedulers.
+type Report struct {
+	metav1.TypeMeta `json:",inline"`
+
+	Scenario    string `json:"scenario"`
+	File        string `json:"file,omitempty"`
+	Description string `json:"description,omitempty"`
+	Runs        []Run  `json:"runs"`
+	// Passed: every expectation and every invariant that was not expected to break held.
+	Passed bool `json:"passed"`
+}
+
+// Run is the outcome under one scheduler. All times are virtual, since time zero
+// of the scenario.
+type Run struct {
+	Scheduler string `json:"scheduler"`
+	// Until is when the run ended.
+	Until metav1.Duration `json:"until"`
+	// Events in order of time.
+	Events []Event `json:"events"`
+	// Ordinals sorted by namespace, set and ordinal.
+	Ordinals []Ordinal `json:"ordinals"`
+	// Violations in order of their beginning.
+	Violations []Violation `json:"violations,omitempty"`
+	// Holds in order of their beginning.
+	Holds []Hold `json:"holds,omitempty"`
+	// Checks are the expectations, and the invariants, each with its outcome.
+	Checks []Check `json:"checks"`
+}
+
+// Passed is true if every check is.
+func (r *Run) Passed() bool {
+	for _, c := range r.Checks {
+		if !c.OK {
+			return false
+		}
+	}
+	return true
+}
+
+// EventKind says what happened to an ordinal or to the cluster.
+type EventKind string
+
+// What the transcript tells, in words that docs/design.md defines.
+const (
+	// Step: the timeline did something. Ordinal is empty.
+	Step EventKind = "step"
+	// NodeNotReady and NodeReady: what the API says of a node. Ordinal is empty.
+	NodeNotReady EventKind = "not-ready"
+	NodeReady    EventKind = "ready"
+	// Created: a pod object appeared.
+	Created EventKind = "created"
+	// Bound: a pod was bound to a node.
+	Bound EventKind = "bound"
+	// Started: a container process of the pod started, in the world.
+	Started EventKind = "started"
+	// Stopped: its last container process ended, in the world.
+	Stopped EventKind = "stopped"
+	// DeletionAsked: the pod object got its deletionTimestamp.
+	DeletionAsked EventKind = "deletion-asked"
+	// Removed: the pod object is gone.
+	Removed EventKind = "removed"
+	// Lost: its node went silent with the process running; the API cannot know.
+	Lost EventKind = "lost"
+	// Held and Released: an identity, by guard or scheduler, with why and what would end it.
+	Held     EventKind = "held"
+	Released EventKind = "released"
+)
+
+// Event is one line of the transcript.
+type Event struct {
+	At metav1.Duration `json:"at"`
+	// Ordinal is namespace/pod; empty for what concerns the whole cluster.
+	Ordinal string    `json:"ordinal,omitempty"`
+	Kind    EventKind `json:"kind"`
+	Node    string    `json:"node,omitempty"`
+	// Incarnation counts the pod UIDs of the ordinal, from 1.
+	Incarnation int `json:"incarnation,omitempty"`
+	// By is guard or scheduler, for Held and Released.
+	By string `json:"by,omitempty"`
+	// Evidence is the kind, for Released.
+	Evidence string `json:"evidence,omitempty"`
+	// Detail is a sentence: why held and what would release it, what a step did.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Ordinal sums up one identity.
+type Ordinal struct {
+	// Name is namespace/pod.
+	Name string `json:"name"`
+	// State at the end: Running, Held, Pending or Absent.
+	State string `json:"state"`
+	// Incarnations that had a running process.
+	Incarnations int `json:"incarnations"`
+	// Nodes it ran on, in order of first start.
+	Nodes []string `json:"nodes,omitempty"`
+	// LastStart is when its latest process started.
+	LastStart *metav1.Duration `json:"lastStart,omitempty"`
+	// Down is the time without a running process, after the first start.
+	Down metav1.Duration `json:"down"`
+	// Twice is the time in which two incarnations ran.
+	Twice metav1.Duration `json:"twice"`
+	// AttemptsWhileHeld counts scheduling attempts made while it was held (L3).
+	AttemptsWhileHeld int `json:"attemptsWhileHeld"`
+}
+
+// Violation is check.Violation in the run's time.
+type Violation struct {
+	Invariant string          `json:"invariant"`
+	By        string          `json:"by"`
+	Nodes     []string        `json:"nodes"`
+	From      metav1.Duration `json:"from"`
+	// To is absent if it lasted to the end.
+	To *metav1.Duration `json:"to,omitempty"`
+}
+
+// Hold is a span in which an identity was held.
+type Hold struct {
+	// Ordinal is namespace/pod.
+	Ordinal string `json:"ordinal"`
+	// By is guard or scheduler.
+	By   string          `json:"by"`
+	From metav1.Duration `json:"from"`
+	// To is absent while not released.
+	To *metav1.Duration `json:"to,omitempty"`
+	// Evidence released it.
+	Evidence string `json:"evidence,omitempty"`
+	// Why, and what would release it.
+	Why string `json:"why,omitempty"`
+}
+
+// Check is one expectation or invariant.
+type Check struct {
+	// Name says what is checked, in one line.
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Got says what was found instead; empty if OK.
+	Got string `json:"got,omitempty"`
+}

@@ -1,0 +1,140 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestUpcoming(t *testing.T) {
+	timeline := []Step{
+		0: healAfterNamed("late", "cut", 5),
+		1: cut("cut", minutes(3)),
+		2: healAfterNamed("healed", "cut", 2),
+		3: heal(minutes(5)),
+		4: only(cut("theirs", minutes(1)), Default),
+		5: healAfterNamed("then", "theirs", 1),
+		6: healAfterNamed("and-then", "then", 1),
+	}
+	// References go back only, so the first step is never due.
+	for name, tc := range map[string]struct {
+		by     Scheduler
+		played map[int]time.Duration
+		want   string
+	}{
+		"at the beginning only absolute times are known":          {by: Default, want: "4@1m 1@3m 3@5m"},
+		"steps of other schedulers, and those after, are skipped": {by: Holdfast, want: "1@3m 3@5m"},
+		"a step that was played places those after it, in file order within an instant": {
+			by: Holdfast, played: map[int]time.Duration{1: 3 * time.Minute}, want: "2@5m 3@5m",
+		},
+		"delays count from when the step was really played": {
+			by: Holdfast, played: map[int]time.Duration{1: 4 * time.Minute}, want: "3@5m 2@6m",
+		},
+		"chains unroll one by one": {
+			by: Default, played: map[int]time.Duration{4: time.Minute, 1: 3 * time.Minute}, want: "5@2m 2@5m 3@5m",
+		},
+		"nothing is left": {
+			by: Holdfast, played: map[int]time.Duration{1: 0, 2: 0, 3: 0}, want: "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := timesOf(Upcoming(timeline, tc.by, tc.played)); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func healAfterNamed(name, after string, delay int) Step {
+	step := healAfter(after, delay)
+	step.Name = name
+	return step
+}
+
+func timesOf(steps []Timed) string {
+	text := ""
+	for i, s := range steps {
+		if i > 0 {
+			text += " "
+		}
+		text += fmt.Sprintf("%d@%dm", s.Index, int(s.At.Minutes()))
+	}
+	return text
+}
+
+func TestPlanPlaysEachStepOnceAndInOrder(t *testing.T) {
+	s := valid()
+	s.Timeline = []Step{heal(minutes(5)), cut("cut", minutes(1)), healAfterNamed("two", "cut", 4), healAfterNamed("three", "two", 0)}
+	for _, late := range []time.Duration{0, 2 * time.Minute} {
+		var order []int
+		plan := s.Plan(Default)
+		for {
+			next, ok := plan.Next()
+			if !ok {
+				break
+			}
+			order = append(order, next.Index)
+			plan.Played(next, next.At+late)
+		}
+		if want := []int{1, 0, 2, 3}; !slices.Equal(order, want) {
+			t.Errorf("%s late: got %v, want %v", late, order, want)
+		}
+	}
+}
+
+func TestPlanTakesAStepAsPlayedWhenItWasDue(t *testing.T) {
+	s := valid()
+	s.Timeline = []Step{cut("cut", minutes(1)), healAfter("cut", 4)}
+	plan := s.Plan(Holdfast)
+	first, _ := plan.Next()
+	second, _ := plan.Next()
+	if _, more := plan.Next(); more || first.At != time.Minute || second.At != 5*time.Minute {
+		t.Errorf("got %s, %s and more: %t", first.At, second.At, more)
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	for want, step := range map[string]Step{
+		"cut off the node of web-0":                       {Partition: &NodeTarget{NodeOf: "web-0"}},
+		"cut off node a-0":                                {Partition: &NodeTarget{Node: "a-0"}},
+		"heal the network":                                {Heal: &NodeTarget{}},
+		"heal the network of node a-0":                    {Heal: &NodeTarget{Node: "a-0"}},
+		"heal the network of the node that cut-web found": {Heal: &NodeTarget{NodeOfStep: "cut-web"}},
+		"force-delete web-0":                              {ForceDelete: &ForceDelete{Pod: "web-0"}},
+		"force-delete web-0, finalizers stripped":         {ForceDelete: &ForceDelete{Pod: "web-0", StripFinalizers: true}},
+		"ops attests that web-0 is over: rack unplugged":  {Attest: &Attest{Pod: "web-0", By: "ops", Reason: "rack unplugged"}},
+		"stall kube-scheduler's watch of tenancies":       {StallWatch: &WatchTarget{Component: "kube-scheduler", Resource: "tenancies"}},
+		"resume kube-scheduler's watch of tenancies":      {ResumeWatch: &WatchTarget{Component: "kube-scheduler", Resource: "tenancies"}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			if got := step.Describe(); got != want {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// Three lists of the actions exist: the type, the names and the descriptions.
+func TestEveryActionIsKnownEverywhere(t *testing.T) {
+	full := Step{
+		Partition: &NodeTarget{Node: "a-0"}, Heal: &NodeTarget{}, ForceDelete: &ForceDelete{}, Attest: &Attest{},
+		StallWatch: &WatchTarget{}, ResumeWatch: &WatchTarget{},
+	}
+	if got := full.actions(); !slices.Equal(got, actionNames) {
+		t.Errorf("got %v, want %v", got, actionNames)
+	}
+	notActions := []string{"name", "at", "after", "schedulers"}
+	var fields []string
+	for _, f := range jsonFieldsOf[Step]() {
+		if !slices.Contains(notActions, f) {
+			fields = append(fields, f)
+		}
+	}
+	if !slices.Equal(fields, actionNames) {
+		t.Errorf("the type has %v, the list %v", fields, actionNames)
+	}
+	if (&Step{}).Describe() != "do nothing" {
+		t.Error("a step without an action does something")
+	}
+}

@@ -1,0 +1,306 @@
+package scenario
+
+import (
+	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+const (
+	// APIVersion is the version of the file format.
+	APIVersion = "sim.holdfast.dev/v1alpha1"
+	// Kind is the kind of a scenario file.
+	Kind = "Scenario"
+)
+
+// Scheduler names one of the two sides of a comparison.
+type Scheduler string
+
+const (
+	// Default is the stock kube-scheduler.
+	Default Scheduler = "default"
+	// Holdfast is the kube-scheduler with the plugin and the guard.
+	Holdfast Scheduler = "holdfast"
+)
+
+// Schedulers are all of them, in the order in which they are run and shown.
+func Schedulers() []Scheduler { return []Scheduler{Default, Holdfast} }
+
+// Scenario is one story: a cluster, the objects in it, what happens to it and
+// when, and what must come of it under each scheduler.
+type Scenario struct {
+	// APIVersion is sim.holdfast.dev/v1alpha1.
+	APIVersion string `json:"apiVersion"`
+	// Kind is Scenario.
+	Kind string `json:"kind"`
+
+	// Name of the scenario; the file's name without extension if empty.
+	Name string `json:"name,omitempty"`
+	// Description says in a sentence or two what the scenario shows.
+	Description string `json:"description,omitempty"`
+
+	// Cluster is the machines and the storage.
+	Cluster Cluster `json:"cluster"`
+
+	// Objects are Kubernetes manifests. They carry no schedulerName: the engine
+	// sets it per run.
+	Objects []Object `json:"objects,omitempty"`
+
+	// Timeline has the steps; time zero is when the cluster is up and the objects
+	// are applied.
+	Timeline []Step `json:"timeline,omitempty"`
+
+	// Until is when the run ends.
+	Until metav1.Duration `json:"until"`
+
+	// Timers replace upstream's defaults.
+	Timers Timers `json:"timers,omitempty"`
+
+	// Expect says what must come of it, per scheduler. A scheduler that is not
+	// named must keep every invariant, and nothing else is asked of it.
+	Expect map[Scheduler]Expectation `json:"expect,omitempty"`
+
+	// file is where the scenario was read from: the files of its objects are
+	// relative to it.
+	file string
+}
+
+// Cluster is the machines and the storage.
+type Cluster struct {
+	// NodeGroups are the machines.
+	NodeGroups []NodeGroup `json:"nodeGroups"`
+	// StorageClasses are the kinds of disk; the engine makes an object of each.
+	StorageClasses []StorageClass `json:"storageClasses,omitempty"`
+}
+
+// NodeGroup is a number of alike machines. They are named <name>-0, <name>-1, ...
+type NodeGroup struct {
+	// Name begins the names of its nodes.
+	Name string `json:"name"`
+	// Zone is where all of them stand.
+	Zone string `json:"zone"`
+	// Count is how many there are: 1 to 1000.
+	Count int `json:"count"`
+	// Capacity defaults to 8 CPUs, 32Gi of memory and 110 pods, each by itself.
+	Capacity corev1.ResourceList `json:"capacity,omitempty"`
+	// Labels are added to those that every node has (hostname, zone, region, os, arch).
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// StorageClass is a kind of disk and how its storage behaves.
+type StorageClass struct {
+	// Name is what claims refer to.
+	Name string `json:"name"`
+	// Topology is from where a volume can be reached. Only Zone as yet, and the default.
+	Topology Topology `json:"topology,omitempty"`
+	// AttachSeconds is how long attaching takes; 2 if absent.
+	AttachSeconds *int32 `json:"attachSeconds,omitempty"`
+	// DetachSeconds is how long detaching takes; 2 if absent.
+	DetachSeconds *int32 `json:"detachSeconds,omitempty"`
+	// DetachFences says whether a finished detach cuts off writes of a node that
+	// still has the volume mounted; true if absent.
+	DetachFences *bool `json:"detachFences,omitempty"`
+}
+
+// Topology is from where a volume can be reached.
+type Topology string
+
+// TopologyZone: from every node of the zone in which the volume was made.
+const TopologyZone Topology = "Zone"
+
+// Object is one Kubernetes manifest inline, or a file of them: exactly one of the two.
+type Object struct {
+	// File is a path relative to the scenario file; it may have several documents.
+	File string `json:"file,omitempty"`
+	// Manifest is one Kubernetes object. Without a namespace it is in default.
+	Manifest *runtime.RawExtension `json:"manifest,omitempty"`
+
+	// node is the manifest as it was read, with its lines; nil in a scenario made
+	// in code.
+	node *yaml.Node
+}
+
+// Step is one thing that happens: exactly one of the actions, at a virtual time
+// or after another step.
+type Step struct {
+	// Name is how other steps refer to this one.
+	Name string `json:"name,omitempty"`
+	// At is the virtual time. Exactly one of at and after.
+	At *metav1.Duration `json:"at,omitempty"`
+	// After puts the step some time after another one.
+	After *After `json:"after,omitempty"`
+	// Schedulers limits the step to these; empty: all. A step after a step that is
+	// skipped is skipped too.
+	Schedulers []Scheduler `json:"schedulers,omitempty"`
+
+	// Partition cuts a node off from the API server; its containers run on.
+	Partition *NodeTarget `json:"partition,omitempty"`
+	// Heal ends the partition of a node; with {}, of all nodes.
+	Heal *NodeTarget `json:"heal,omitempty"`
+	// ForceDelete is kubectl delete pod --force --grace-period=0.
+	ForceDelete *ForceDelete `json:"forceDelete,omitempty"`
+	// Attest is a human's word, on the record, that the latest incarnation of an
+	// ordinal is over. The default scheduler keeps no record: limit such a step.
+	Attest *Attest `json:"attest,omitempty"`
+	// StallWatch lets a component's watches of one resource deliver nothing more.
+	StallWatch *WatchTarget `json:"stallWatch,omitempty"`
+	// ResumeWatch lets them go on, with everything that was held up.
+	ResumeWatch *WatchTarget `json:"resumeWatch,omitempty"`
+}
+
+// After refers to another step.
+type After struct {
+	// Step is the name of a step that stands earlier in the file.
+	Step string `json:"step"`
+	// Delay is counted from when that step was played.
+	Delay metav1.Duration `json:"delay,omitempty"`
+}
+
+// NodeTarget finds a node: at most one of its fields.
+type NodeTarget struct {
+	// Node is its name.
+	Node string `json:"node,omitempty"`
+	// NodeOf is a pod, [namespace/]name: the node that it is bound to at that moment.
+	NodeOf string `json:"nodeOf,omitempty"`
+	// NodeOfStep is the name of an earlier step: the node that it found then.
+	NodeOfStep string `json:"nodeOfStep,omitempty"`
+}
+
+// ForceDelete names a pod whose object is removed without waiting for its kubelet.
+type ForceDelete struct {
+	// Pod is [namespace/]name.
+	Pod string `json:"pod"`
+	// StripFinalizers removes the pod's finalizers first, as the impatient do.
+	StripFinalizers bool `json:"stripFinalizers,omitempty"`
+}
+
+// Attest names an ordinal and what is said of its latest incarnation.
+type Attest struct {
+	// Pod is [namespace/]name.
+	Pod string `json:"pod"`
+	// Reason says how it is known.
+	Reason string `json:"reason"`
+	// By is who attests.
+	By string `json:"by"`
+}
+
+// WatchTarget names watches by who watches and what.
+type WatchTarget struct {
+	// Component is the watcher's user agent, such as kube-scheduler.
+	Component string `json:"component"`
+	// Resource is the plural name, such as tenancies.
+	Resource string `json:"resource"`
+}
+
+// Timers replace the defaults of upstream's controllers; absent keeps the default.
+type Timers struct {
+	// NodeMonitorGracePeriod is how long a silent node stays Ready; 50s.
+	NodeMonitorGracePeriod *metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
+	// TolerationSeconds is how long a pod stays on an unreachable or not-ready node; 300.
+	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
+	// ForceDetach is after how long a volume is detached from a node that is not
+	// ready although it may be mounted there; 6m.
+	ForceDetach *metav1.Duration `json:"forceDetach,omitempty"`
+	// PodGCQuarantine is how long a node must be gone before its pods are removed; 40s.
+	PodGCQuarantine *metav1.Duration `json:"podGCQuarantine,omitempty"`
+}
+
+// Expectation is what must come of the story under one scheduler.
+type Expectation struct {
+	// Violations are the invariants that must break, each once; any other
+	// violation fails the run.
+	Violations []Violation `json:"violations,omitempty"`
+	// Ordinals are final states.
+	Ordinals []Ordinal `json:"ordinals,omitempty"`
+	// Holds must each have happened.
+	Holds []Hold `json:"holds,omitempty"`
+	// NoOtherHolds: every hold of a pod that was deleted by a step is listed in Holds.
+	NoOtherHolds bool `json:"noOtherHolds,omitempty"`
+	// SchedulingAttemptsWhileHeldMax bounds how often the scheduler tried a pod
+	// while it was held (L3); absent: not asked.
+	SchedulingAttemptsWhileHeldMax *int `json:"schedulingAttemptsWhileHeldMax,omitempty"`
+}
+
+// Violation is a time span in which an invariant is broken.
+type Violation struct {
+	// Invariant is S1 or S2.
+	Invariant string `json:"invariant"`
+	// By is the identity ([namespace/]pod name) for S1, the claim's
+	// ([namespace/]name) for S2.
+	By string `json:"by"`
+	// From is when it begins.
+	From *Moment `json:"from,omitempty"`
+	// To is when it ends.
+	To *Moment `json:"to,omitempty"`
+}
+
+// Ordinal is the final state of one ordinal. Absent fields are not asked.
+type Ordinal struct {
+	// Name is [namespace/]pod name.
+	Name string `json:"name"`
+	// State is Running, Pending, Held or Absent.
+	State OrdinalState `json:"state,omitempty"`
+	// Incarnations is how many of its incarnations had a running process.
+	Incarnations *int `json:"incarnations,omitempty"`
+	// LastStart is when its latest container started.
+	LastStart *Moment `json:"lastStart,omitempty"`
+	// Down is the total time without a running process, after the first start.
+	Down *Span `json:"down,omitempty"`
+	// Twice is the total time with two or more.
+	Twice *Span `json:"twice,omitempty"`
+}
+
+// OrdinalState is what became of an ordinal.
+type OrdinalState string
+
+const (
+	// Running: a container runs and the API knows it as ready.
+	Running OrdinalState = "Running"
+	// Held: unclean, and held by guard or scheduler.
+	Held OrdinalState = "Held"
+	// Pending: a pod object exists and does not run, and is not held.
+	Pending OrdinalState = "Pending"
+	// Absent: no pod object.
+	Absent OrdinalState = "Absent"
+)
+
+// HolderName is who holds.
+type HolderName string
+
+const (
+	// ByGuard: the old pod's object is kept.
+	ByGuard HolderName = "guard"
+	// ByScheduler: the replacement is not let through.
+	ByScheduler HolderName = "scheduler"
+)
+
+// Hold is a hold that must have happened.
+type Hold struct {
+	// Ordinal is [namespace/]pod name.
+	Ordinal string `json:"ordinal"`
+	// By is guard or scheduler.
+	By HolderName `json:"by"`
+	// Evidence is the kind that released it; empty: not released by the end.
+	Evidence string `json:"evidence,omitempty"`
+	// From is when it began.
+	From *Moment `json:"from,omitempty"`
+	// To is when it was released.
+	To *Moment `json:"to,omitempty"`
+}
+
+// Moment is a virtual time with a tolerance: At-Within to At+Within.
+type Moment struct {
+	// At is the virtual time.
+	At metav1.Duration `json:"at"`
+	// Within is the tolerance to both sides.
+	Within metav1.Duration `json:"within"`
+}
+
+// Span is a length of time with bounds.
+type Span struct {
+	// Min is the least that is allowed.
+	Min metav1.Duration `json:"min"`
+	// Max is the most that is allowed.
+	Max metav1.Duration `json:"max"`
+}

@@ -1,0 +1,415 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+)
+
+// The closed lists of the format, for validation and schema alike.
+var (
+	topologies    = []Topology{TopologyZone}
+	ordinalStates = []OrdinalState{Running, Held, Pending, Absent}
+	holderNames   = []HolderName{ByGuard, ByScheduler}
+	// invariants are those that are checked against the ground truth
+	// (docs/invariants.md).
+	invariants    = []string{"S1", "S2"}
+	evidenceKinds = []string{
+		string(v1alpha1.NeverBound), string(v1alpha1.KubeletConfirmed), string(v1alpha1.Attested),
+	}
+)
+
+// engineLabels are set on every node by the engine.
+var engineLabels = sets.New(
+	corev1.LabelHostname, corev1.LabelTopologyZone, corev1.LabelTopologyRegion, corev1.LabelOSStable, corev1.LabelArchStable,
+)
+
+// Validate says what is wrong with a scenario whose defaults are set. Its
+// manifests are Decode's to check.
+func Validate(s *Scenario) field.ErrorList {
+	var errs field.ErrorList
+	if s.APIVersion != APIVersion {
+		errs = append(errs, field.NotSupported(field.NewPath("apiVersion"), s.APIVersion, []string{APIVersion}))
+	}
+	if s.Kind != Kind {
+		errs = append(errs, field.NotSupported(field.NewPath("kind"), s.Kind, []string{Kind}))
+	}
+	if s.Until.Duration <= 0 {
+		errs = append(errs, field.Invalid(field.NewPath("until"), s.Until.Duration.String(), "must be greater than zero"))
+	}
+	errs = append(errs, validateCluster(&s.Cluster, field.NewPath("cluster"))...)
+	errs = append(errs, validateObjects(s.Objects, field.NewPath("objects"))...)
+	errs = append(errs, validateTimeline(s, field.NewPath("timeline"))...)
+	errs = append(errs, validateTimers(&s.Timers, field.NewPath("timers"))...)
+	errs = append(errs, validateExpect(s, field.NewPath("expect"))...)
+	return errs
+}
+
+func validateCluster(c *Cluster, p *field.Path) field.ErrorList {
+	errs := validateNodeGroups(c.NodeGroups, p.Child("nodeGroups"))
+	classes := p.Child("storageClasses")
+	errs = append(errs, atMost(len(c.StorageClasses), StorageClassesMax, classes)...)
+	names := sets.New[string]()
+	for i := range c.StorageClasses {
+		class, p := &c.StorageClasses[i], classes.Index(i)
+		errs = append(errs, formed(class.Name, p.Child("name"), validation.IsDNS1123Subdomain)...)
+		errs = append(errs, unique(names, class.Name, p.Child("name"))...)
+		if !slices.Contains(topologies, class.Topology) {
+			errs = append(errs, field.NotSupported(p.Child("topology"), class.Topology, topologies))
+		}
+		errs = append(errs, notNegative(class.AttachSeconds, p.Child("attachSeconds"))...)
+		errs = append(errs, notNegative(class.DetachSeconds, p.Child("detachSeconds"))...)
+	}
+	return errs
+}
+
+func validateNodeGroups(groups []NodeGroup, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if len(groups) == 0 {
+		errs = append(errs, field.Required(p, "a cluster needs machines"))
+	}
+	names := sets.New[string]()
+	total := 0
+	for i := range groups {
+		g, p := &groups[i], p.Index(i)
+		errs = append(errs, formed(g.Name, p.Child("name"), validation.IsDNS1123Label)...)
+		errs = append(errs, unique(names, g.Name, p.Child("name"))...)
+		errs = append(errs, formed(g.Zone, p.Child("zone"), validation.IsValidLabelValue)...)
+		if g.Count < 1 || g.Count > GroupNodesMax {
+			errs = append(errs, field.Invalid(p.Child("count"), g.Count, fmt.Sprintf("not in valid range [1, %d]", GroupNodesMax)))
+		} else {
+			total += g.Count
+		}
+		for _, resource := range sets.List(sets.KeySet(g.Capacity)) {
+			if quantity := g.Capacity[resource]; quantity.Sign() <= 0 {
+				errs = append(errs, field.Invalid(p.Child("capacity").Key(string(resource)), quantity.String(), "must be greater than zero"))
+			}
+		}
+		errs = append(errs, validateLabels(g.Labels, p.Child("labels"))...)
+	}
+	return append(errs, atMost(total, NodesMax, p)...)
+}
+
+func validateLabels(labels map[string]string, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, key := range sets.List(sets.KeySet(labels)) {
+		errs = append(errs, formed(key, p.Key(key), validation.IsQualifiedName)...)
+		for _, message := range validation.IsValidLabelValue(labels[key]) {
+			errs = append(errs, field.Invalid(p.Key(key), labels[key], message))
+		}
+		if engineLabels.Has(key) {
+			errs = append(errs, field.Forbidden(p.Key(key), "the engine sets it"))
+		}
+	}
+	return errs
+}
+
+func validateObjects(objects []Object, p *field.Path) field.ErrorList {
+	errs := atMost(len(objects), ObjectsMax, p)
+	for i := range objects {
+		if o := &objects[i]; (o.File == "") == (o.Manifest == nil) {
+			errs = append(errs, field.Invalid(p.Index(i), given(o.File != "", o.Manifest != nil), "want exactly one of file and manifest"))
+		}
+	}
+	return errs
+}
+
+// given words how many of two fields stand there.
+func given(a, b bool) string {
+	if a && b {
+		return "both"
+	}
+	return "neither"
+}
+
+func validateTimers(t *Timers, p *field.Path) field.ErrorList {
+	errs := validateTimer(t.NodeMonitorGracePeriod, p.Child("nodeMonitorGracePeriod"))
+	errs = append(errs, validateTimer(t.ForceDetach, p.Child("forceDetach"))...)
+	errs = append(errs, validateTimer(t.PodGCQuarantine, p.Child("podGCQuarantine"))...)
+	return append(errs, notNegative(t.TolerationSeconds, p.Child("tolerationSeconds"))...)
+}
+
+// afterEnd is true of a time that the run does not reach. A run of no length has
+// been reported already.
+func afterEnd(at, until time.Duration) bool { return until > 0 && at > until }
+
+// validateTimer: zero would mean "as upstream" to some controllers and "at once"
+// to others.
+func validateTimer(t *metav1.Duration, p *field.Path) field.ErrorList {
+	if t != nil && t.Duration <= 0 {
+		return field.ErrorList{field.Invalid(p, t.Duration.String(), "must be greater than zero")}
+	}
+	return nil
+}
+
+func validateTimeline(s *Scenario, p *field.Path) field.ErrorList {
+	errs := atMost(len(s.Timeline), StepsMax, p)
+	t := newTimes(s)
+	nodes := nodeNames(&s.Cluster)
+	names := sets.New[string]()
+	for i := range s.Timeline {
+		step, p := &s.Timeline[i], p.Index(i)
+		if step.Name != "" {
+			errs = append(errs, unique(names, step.Name, p.Child("name"))...)
+		}
+		errs = append(errs, t.validate(i, p)...)
+		errs = append(errs, validateSchedulers(step.Schedulers, p.Child("schedulers"))...)
+		errs = append(errs, validateAction(step, p)...)
+		if step.Attest != nil && t.plays[Default][i] {
+			errs = append(errs, field.Forbidden(p.Child("attest"), "the default scheduler keeps no record to attest in: limit the step to schedulers: [holdfast]"))
+		}
+		for _, target := range step.targets() {
+			p := p.Child(target.action)
+			if node := target.Node; node != "" && !nodes.Has(node) {
+				errs = append(errs, field.NotFound(p.Child("node"), node))
+			}
+			if target.NodeOfStep != "" {
+				errs = append(errs, t.validateNodeOfStep(i, target.NodeOfStep, p.Child("nodeOfStep"))...)
+			}
+		}
+	}
+	return errs
+}
+
+// times has what is known of a timeline before it is played: when each step is
+// due, and under which schedulers it is played.
+type times struct {
+	timeline []Step
+	until    time.Duration
+	due      map[int]time.Duration
+	plays    map[Scheduler][]bool
+}
+
+func newTimes(s *Scenario) *times {
+	t := &times{timeline: s.Timeline, until: s.Until.Duration, due: map[int]time.Duration{}, plays: map[Scheduler][]bool{}}
+	for i := range s.Timeline {
+		if at, known := due(s.Timeline, i, t.due); known {
+			t.due[i] = at
+		}
+	}
+	for _, scheduler := range Schedulers() {
+		t.plays[scheduler] = playedBy(s.Timeline, scheduler)
+	}
+	return t
+}
+
+// validate checks when the step is played, and that it ever is.
+func (t *times) validate(i int, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	step := &t.timeline[i]
+	when := p.Child("at")
+	switch {
+	case (step.At == nil) == (step.After == nil):
+		return append(errs, field.Invalid(p, given(step.At != nil, step.After != nil), "want exactly one of at and after"))
+	case step.At != nil && step.At.Duration < 0:
+		errs = append(errs, field.Invalid(when, step.At.Duration.String(), "must not be negative"))
+	case step.After != nil:
+		when = p.Child("after")
+		if stepBefore(t.timeline, i, step.After.Step) < 0 {
+			errs = append(errs, field.Invalid(when.Child("step"), step.After.Step, "no step of that name stands before this one"))
+		}
+		if step.After.Delay.Duration < 0 {
+			errs = append(errs, field.Invalid(when.Child("delay"), step.After.Delay.Duration.String(), "must not be negative"))
+		}
+	}
+	if at := t.due[i]; afterEnd(at, t.until) {
+		errs = append(errs, field.Invalid(when, at.String(), fmt.Sprintf("after the end of the run, at %s", t.until)))
+	}
+	never := true
+	for _, plays := range t.plays {
+		never = never && !plays[i]
+	}
+	if never && len(t.supported(step.Schedulers)) == len(step.Schedulers) {
+		errs = append(errs, field.Invalid(when, "never", "the step that this one is after is limited to other schedulers"))
+	}
+	return errs
+}
+
+func (t *times) supported(schedulers []Scheduler) []Scheduler {
+	return slices.DeleteFunc(slices.Clone(schedulers), func(s Scheduler) bool { return t.plays[s] == nil })
+}
+
+// validateNodeOfStep: the other step must have found a node by then, in every run
+// that plays this one.
+func (t *times) validateNodeOfStep(i int, name string, p *field.Path) field.ErrorList {
+	other := slices.IndexFunc(t.timeline, func(s Step) bool { return s.Name == name })
+	switch {
+	case other < 0:
+		return field.ErrorList{field.NotFound(p, name)}
+	case !t.timeline[other].findsNode():
+		return field.ErrorList{field.Invalid(p, name, "that step finds no node")}
+	case t.due[other] > t.due[i], t.due[other] == t.due[i] && other >= i:
+		return field.ErrorList{field.Invalid(p, name, "that step is not played before this one")}
+	}
+	for _, scheduler := range Schedulers() {
+		if t.plays[scheduler][i] && !t.plays[scheduler][other] {
+			return field.ErrorList{field.Invalid(p, name, fmt.Sprintf("that step is not played under the %s scheduler, and this one is", scheduler))}
+		}
+	}
+	return nil
+}
+
+func validateSchedulers(schedulers []Scheduler, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	seen := sets.New[string]()
+	for i, scheduler := range schedulers {
+		if !slices.Contains(Schedulers(), scheduler) {
+			errs = append(errs, field.NotSupported(p.Index(i), scheduler, Schedulers()))
+		}
+		errs = append(errs, unique(seen, string(scheduler), p.Index(i))...)
+	}
+	return errs
+}
+
+// actionNames are the fields of a step of which it has exactly one.
+var actionNames = []string{"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch"}
+
+// actions are the names of those that the step has.
+func (s *Step) actions() []string {
+	has := []bool{s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil}
+	var names []string
+	for i, name := range actionNames {
+		if has[i] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// target is a NodeTarget with the name of the action that it belongs to.
+type target struct {
+	*NodeTarget
+	action string
+}
+
+func (s *Step) targets() []target {
+	var targets []target
+	if s.Partition != nil {
+		targets = append(targets, target{s.Partition, "partition"})
+	}
+	if s.Heal != nil {
+		targets = append(targets, target{s.Heal, "heal"})
+	}
+	return targets
+}
+
+// findsNode is true if others can refer to the step by nodeOfStep.
+func (s *Step) findsNode() bool {
+	return slices.ContainsFunc(s.targets(), func(t target) bool { return *t.NodeTarget != NodeTarget{} })
+}
+
+func validateAction(s *Step, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if actions := s.actions(); len(actions) != 1 {
+		got := strings.Join(actions, ", ")
+		if got == "" {
+			got = "none"
+		}
+		errs = append(errs, field.Invalid(p, got, "want exactly one action of "+strings.Join(actionNames, ", ")))
+	}
+	for _, target := range s.targets() {
+		errs = append(errs, validateTarget(target, p.Child(target.action))...)
+	}
+	if f := s.ForceDelete; f != nil {
+		errs = append(errs, validateName(f.Pod, p.Child("forceDelete", "pod"))...)
+	}
+	if a := s.Attest; a != nil {
+		p := p.Child("attest")
+		errs = append(errs, validateName(a.Pod, p.Child("pod"))...)
+		errs = append(errs, notEmpty(a.Reason, p.Child("reason"))...)
+		errs = append(errs, notEmpty(a.By, p.Child("by"))...)
+	}
+	if w := s.StallWatch; w != nil {
+		errs = append(errs, validateWatch(w, p.Child("stallWatch"))...)
+	}
+	if w := s.ResumeWatch; w != nil {
+		errs = append(errs, validateWatch(w, p.Child("resumeWatch"))...)
+	}
+	return errs
+}
+
+func validateTarget(t target, p *field.Path) field.ErrorList {
+	set := 0
+	for _, name := range []string{t.Node, t.NodeOf, t.NodeOfStep} {
+		if name != "" {
+			set++
+		}
+	}
+	switch {
+	case set > 1:
+		return field.ErrorList{field.Invalid(p, fmt.Sprintf("%d of them", set), "want at most one of node, nodeOf and nodeOfStep")}
+	case set == 0 && t.action == "partition":
+		return field.ErrorList{field.Required(p, "one of node, nodeOf and nodeOfStep")}
+	case t.NodeOf != "":
+		return validateName(t.NodeOf, p.Child("nodeOf"))
+	}
+	return nil
+}
+
+func validateWatch(w *WatchTarget, p *field.Path) field.ErrorList {
+	return append(notEmpty(w.Component, p.Child("component")), notEmpty(w.Resource, p.Child("resource"))...)
+}
+
+// nodeNames are those of all machines.
+func nodeNames(c *Cluster) sets.Set[string] {
+	names := sets.New[string]()
+	for _, g := range c.NodeGroups {
+		for i := range min(g.Count, GroupNodesMax) {
+			names.Insert(fmt.Sprintf("%s-%d", g.Name, i))
+		}
+	}
+	return names
+}
+
+// validateName checks [namespace/]name.
+func validateName(name string, p *field.Path) field.ErrorList {
+	namespace, short := SplitName(name)
+	return append(formed(namespace, p, validation.IsDNS1123Label), formed(short, p, validation.IsDNS1123Subdomain)...)
+}
+
+// formed reports what the rule finds wrong with a value that must not be empty.
+func formed(value string, p *field.Path, rule func(string) []string) field.ErrorList {
+	if value == "" {
+		return field.ErrorList{field.Required(p, "")}
+	}
+	var errs field.ErrorList
+	for _, message := range rule(value) {
+		errs = append(errs, field.Invalid(p, value, message))
+	}
+	return errs
+}
+
+func notEmpty(value string, p *field.Path) field.ErrorList {
+	return formed(value, p, func(string) []string { return nil })
+}
+
+func unique(seen sets.Set[string], value string, p *field.Path) field.ErrorList {
+	if seen.Has(value) {
+		return field.ErrorList{field.Duplicate(p, value)}
+	}
+	seen.Insert(value)
+	return nil
+}
+
+func atMost(count, limit int, p *field.Path) field.ErrorList {
+	if count > limit {
+		return field.ErrorList{field.TooMany(p, count, limit)}
+	}
+	return nil
+}
+
+func notNegative[N int | int32 | int64](n *N, p *field.Path) field.ErrorList {
+	if n != nil && *n < 0 {
+		return field.ErrorList{field.Invalid(p, *n, "must not be negative")}
+	}
+	return nil
+}

@@ -1,0 +1,408 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// valid is a scenario with which nothing is wrong: two nodes, a-0 and a-1.
+func valid() *Scenario {
+	s := &Scenario{
+		APIVersion: APIVersion, Kind: Kind, Name: "valid",
+		Cluster: Cluster{NodeGroups: []NodeGroup{{Name: "a", Zone: "z", Count: 2}}},
+		Until:   *minutes(10),
+	}
+	SetDefaults(s)
+	return s
+}
+
+func minutes(m int) *metav1.Duration {
+	return &metav1.Duration{Duration: time.Duration(m) * time.Minute}
+}
+
+func moment(m int) *Moment { return &Moment{At: *minutes(m)} }
+
+// cut is a step that finds a node, heal one that needs none.
+func cut(name string, at *metav1.Duration) Step {
+	return Step{Name: name, At: at, Partition: &NodeTarget{Node: "a-0"}}
+}
+
+func heal(at *metav1.Duration) Step { return Step{At: at, Heal: &NodeTarget{}} }
+
+func healAfter(name string, delay int) Step {
+	return Step{After: &After{Step: name, Delay: *minutes(delay)}, Heal: &NodeTarget{}}
+}
+
+func only(step Step, schedulers ...Scheduler) Step {
+	step.Schedulers = schedulers
+	return step
+}
+
+// expectProblems compares whole messages by what they begin with: the field, and
+// what is wrong with it.
+func expectProblems(t *testing.T, s *Scenario, want ...string) {
+	t.Helper()
+	var got []string
+	for _, err := range Validate(s) {
+		got = append(got, err.Error())
+	}
+	if len(got) != len(want) || !slices.EqualFunc(got, want, strings.Contains) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func TestValidateSteps(t *testing.T) {
+	at := minutes(1)
+	for name, tc := range map[string]struct {
+		steps []Step
+		want  []string
+	}{
+		"a step at a time, one after it, and one on the node that it found": {
+			steps: []Step{cut("cut", at), healAfter("cut", 2), {At: minutes(4), Heal: &NodeTarget{NodeOfStep: "cut"}}},
+		},
+		"neither at nor after": {
+			steps: []Step{heal(nil)},
+			want:  []string{`timeline[0]: Invalid value: "neither": want exactly one of at and after`},
+		},
+		"both at and after": {
+			steps: []Step{cut("cut", at), {At: at, After: &After{Step: "cut"}, Heal: &NodeTarget{}}},
+			want:  []string{`timeline[1]: Invalid value: "both": want exactly one of at and after`},
+		},
+		"no action": {
+			steps: []Step{{At: at}},
+			want:  []string{`timeline[0]: Invalid value: "none": want exactly one action of partition, heal,`},
+		},
+		"two actions": {
+			steps: []Step{{At: at, Heal: &NodeTarget{}, ForceDelete: &ForceDelete{Pod: "web-0"}}},
+			want:  []string{`timeline[0]: Invalid value: "heal, forceDelete": want exactly one action`},
+		},
+		"before time zero": {
+			steps: []Step{heal(minutes(-1))},
+			want:  []string{`timeline[0].at: Invalid value: "-1m0s": must not be negative`},
+		},
+		"after the end": {
+			steps: []Step{heal(minutes(11))},
+			want:  []string{`timeline[0].at: Invalid value: "11m0s": after the end of the run, at 10m0s`},
+		},
+		"after the end by a chain of delays": {
+			steps: []Step{cut("cut", minutes(9)), healAfter("cut", 2)},
+			want:  []string{`timeline[1].after: Invalid value: "11m0s": after the end of the run`},
+		},
+		"a negative delay": {
+			steps: []Step{cut("cut", at), healAfter("cut", -1)},
+			want:  []string{`timeline[1].after.delay: Invalid value: "-1m0s": must not be negative`},
+		},
+		"after a step that does not exist": {
+			steps: []Step{healAfter("cut", 0)},
+			want:  []string{`timeline[0].after.step: Invalid value: "cut": no step of that name stands before`},
+		},
+		"two steps after each other": {
+			steps: []Step{
+				{Name: "one", After: &After{Step: "two"}, Heal: &NodeTarget{}},
+				{Name: "two", After: &After{Step: "one"}, Heal: &NodeTarget{}},
+			},
+			want: []string{`timeline[0].after.step: Invalid value: "two": no step of that name stands before`},
+		},
+		"after itself": {
+			steps: []Step{{Name: "one", After: &After{Step: "one"}, Heal: &NodeTarget{}}},
+			want:  []string{`timeline[0].after.step: Invalid value: "one"`},
+		},
+		"a name given twice": {
+			steps: []Step{cut("cut", at), cut("cut", at)},
+			want:  []string{`timeline[1].name: Duplicate value: "cut"`},
+		},
+		"an unknown scheduler, and one given twice": {
+			steps: []Step{only(heal(at), "volcano", Default, Default)},
+			want: []string{
+				`timeline[0].schedulers[0]: Unsupported value: "volcano"`,
+				`timeline[0].schedulers[2]: Duplicate value: "default"`,
+			},
+		},
+		"a step that no run plays": {
+			steps: []Step{only(cut("cut", at), Default), only(healAfter("cut", 1), Holdfast)},
+			want:  []string{`timeline[1].after: Invalid value: "never": the step that this one is after is limited`},
+		},
+		"an attestation under a scheduler that keeps no record": {
+			steps: []Step{{At: at, Attest: &Attest{Pod: "web-0", Reason: "seen", By: "ops"}}},
+			want:  []string{`timeline[0].attest: Forbidden: the default scheduler keeps no record`},
+		},
+		"an attestation that says nothing": {
+			steps: []Step{only(Step{At: at, Attest: &Attest{Pod: "web-0"}}, Holdfast)},
+			want:  []string{`timeline[0].attest.reason: Required value`, `timeline[0].attest.by: Required value`},
+		},
+		"a watch of nothing by nobody": {
+			steps: []Step{{At: at, StallWatch: &WatchTarget{}}, {At: at, ResumeWatch: &WatchTarget{Component: "c"}}},
+			want: []string{
+				`timeline[0].stallWatch.component: Required value`, `timeline[0].stallWatch.resource: Required value`,
+				`timeline[1].resumeWatch.resource: Required value`,
+			},
+		},
+		"a pod whose name cannot be one": {
+			steps: []Step{{At: at, ForceDelete: &ForceDelete{Pod: "shop/Web_0"}}},
+			want:  []string{`timeline[0].forceDelete.pod: Invalid value: "Web_0": a lowercase RFC 1123 subdomain`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			s.Timeline = tc.steps
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
+
+func TestValidateNodeTargets(t *testing.T) {
+	at := minutes(2)
+	partition := func(target NodeTarget) Step { return Step{At: at, Partition: &target} }
+	for name, tc := range map[string]struct {
+		steps []Step
+		want  []string
+	}{
+		"a partition of nothing": {
+			steps: []Step{partition(NodeTarget{})},
+			want:  []string{`timeline[0].partition: Required value: one of node, nodeOf and nodeOfStep`},
+		},
+		"two ways to find a node": {
+			steps: []Step{partition(NodeTarget{Node: "a-0", NodeOf: "web-0"})},
+			want:  []string{`timeline[0].partition: Invalid value: "2 of them": want at most one`},
+		},
+		"a node that is not in the cluster": {
+			steps: []Step{partition(NodeTarget{Node: "a-2"})},
+			want:  []string{`timeline[0].partition.node: Not found: "a-2"`},
+		},
+		"the node of a pod whose name cannot be one": {
+			steps: []Step{partition(NodeTarget{NodeOf: "a/b/c"})},
+			want:  []string{`timeline[0].partition.nodeOf: Invalid value: "b/c"`},
+		},
+		"the node of a step that does not exist": {
+			steps: []Step{partition(NodeTarget{NodeOfStep: "cut"})},
+			want:  []string{`timeline[0].partition.nodeOfStep: Not found: "cut"`},
+		},
+		"the node of a step that finds none": {
+			steps: []Step{{Name: "heal", At: minutes(1), Heal: &NodeTarget{}}, partition(NodeTarget{NodeOfStep: "heal"})},
+			want:  []string{`timeline[1].partition.nodeOfStep: Invalid value: "heal": that step finds no node`},
+		},
+		"the node of a step that is played later": {
+			steps: []Step{cut("cut", minutes(3)), partition(NodeTarget{NodeOfStep: "cut"})},
+			want:  []string{`timeline[1].partition.nodeOfStep: Invalid value: "cut": that step is not played before`},
+		},
+		"the node of a step that stands later in the file and is played earlier": {
+			steps: []Step{partition(NodeTarget{NodeOfStep: "cut"}), cut("cut", minutes(1))},
+		},
+		"the node of a step at the same instant, later in the file": {
+			steps: []Step{partition(NodeTarget{NodeOfStep: "cut"}), cut("cut", at)},
+			want:  []string{`timeline[0].partition.nodeOfStep: Invalid value: "cut": that step is not played before`},
+		},
+		"the node of a step that some of the runs skip": {
+			steps: []Step{only(cut("cut", minutes(1)), Holdfast), partition(NodeTarget{NodeOfStep: "cut"})},
+			want:  []string{`timeline[1].partition.nodeOfStep: Invalid value: "cut": that step is not played under the default`},
+		},
+		"the node of a step that is skipped together with this one": {
+			steps: []Step{only(cut("cut", minutes(1)), Holdfast), only(partition(NodeTarget{NodeOfStep: "cut"}), Holdfast)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			s.Timeline = tc.steps
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
+
+func TestValidateCluster(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit func(*Cluster)
+		want []string
+	}{
+		"no machines": {
+			edit: func(c *Cluster) { c.NodeGroups = nil },
+			want: []string{"cluster.nodeGroups: Required value: a cluster needs machines"},
+		},
+		"a group of none": {
+			edit: func(c *Cluster) { c.NodeGroups[0].Count = 0 },
+			want: []string{"cluster.nodeGroups[0].count: Invalid value: 0: not in valid range [1, 1000]"},
+		},
+		"a group of too many": {
+			edit: func(c *Cluster) { c.NodeGroups[0].Count = 1001 },
+			want: []string{"cluster.nodeGroups[0].count: Invalid value: 1001: not in valid range [1, 1000]"},
+		},
+		"too many in all groups together": {
+			edit: func(c *Cluster) {
+				for i := range 5 {
+					c.NodeGroups = append(c.NodeGroups, NodeGroup{Name: fmt.Sprintf("b%d", i), Zone: "z", Count: 1000})
+				}
+			},
+			want: []string{"cluster.nodeGroups: Too many: 5002: must have at most 5000 items"},
+		},
+		"two groups of one name": {
+			edit: func(c *Cluster) { c.NodeGroups = append(c.NodeGroups, NodeGroup{Name: "a", Zone: "y", Count: 1}) },
+			want: []string{`cluster.nodeGroups[1].name: Duplicate value: "a"`},
+		},
+		"a name and a zone that cannot be": {
+			edit: func(c *Cluster) { c.NodeGroups[0].Name, c.NodeGroups[0].Zone = "A", "" },
+			want: []string{`cluster.nodeGroups[0].name: Invalid value: "A"`, "cluster.nodeGroups[0].zone: Required value"},
+		},
+		"a capacity of nothing": {
+			edit: func(c *Cluster) { c.NodeGroups[0].Capacity[corev1.ResourcePods] = resource.MustParse("0") },
+			want: []string{`cluster.nodeGroups[0].capacity[pods]: Invalid value: "0": must be greater than zero`},
+		},
+		"labels that cannot be, and one that the engine sets": {
+			edit: func(c *Cluster) {
+				c.NodeGroups[0].Labels = map[string]string{"disk": "very fast", "kubernetes.io/hostname": "x", "-": "y"}
+			},
+			want: []string{
+				`cluster.nodeGroups[0].labels[-]: Invalid value: "-": name part`,
+				`cluster.nodeGroups[0].labels[disk]: Invalid value: "very fast"`,
+				`cluster.nodeGroups[0].labels[kubernetes.io/hostname]: Forbidden: the engine sets it`,
+			},
+		},
+		"storage classes": {
+			edit: func(c *Cluster) {
+				c.StorageClasses = []StorageClass{
+					{Name: "zonal", Topology: TopologyZone},
+					{Name: "zonal", Topology: "Region", AttachSeconds: new(int32(-1)), DetachSeconds: new(int32(-2))},
+				}
+			},
+			want: []string{
+				`cluster.storageClasses[1].name: Duplicate value: "zonal"`,
+				`cluster.storageClasses[1].topology: Unsupported value: "Region": supported values: "Zone"`,
+				`cluster.storageClasses[1].attachSeconds: Invalid value: -1: must not be negative`,
+				`cluster.storageClasses[1].detachSeconds: Invalid value: -2: must not be negative`,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			tc.edit(&s.Cluster)
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
+
+func TestValidateExpectations(t *testing.T) {
+	for name, tc := range map[string]struct {
+		expect map[Scheduler]Expectation
+		want   []string
+	}{
+		"an unknown scheduler": {
+			expect: map[Scheduler]Expectation{"volcano": {}},
+			want:   []string{`expect[volcano]: Unsupported value: "volcano": supported values: "default", "holdfast"`},
+		},
+		"an invariant that is not checked against the ground truth": {
+			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{{Invariant: "L3", By: "web-0"}}}},
+			want:   []string{`expect[default].violations[0].invariant: Unsupported value: "L3": supported values: "S1", "S2"`},
+		},
+		"a violation that ends before it begins": {
+			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{{Invariant: "S1", By: "web-0", From: moment(2), To: moment(1)}}}},
+			want:   []string{`expect[default].violations[0].to.at: Invalid value: "1m0s": must not be before from`},
+		},
+		"a moment after the end, and one with a negative tolerance": {
+			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{
+				{Invariant: "S1", By: "web-0", From: &Moment{At: *minutes(1), Within: *minutes(-1)}, To: moment(11)},
+			}}},
+			want: []string{
+				`expect[default].violations[0].from.within: Invalid value: "-1m0s": must not be negative`,
+				`expect[default].violations[0].to.at: Invalid value: "11m0s": after the end of the run`,
+			},
+		},
+		"a state and a holder that do not exist": {
+			expect: map[Scheduler]Expectation{Holdfast: {
+				Ordinals: []Ordinal{{Name: "web-0", State: "Fine"}},
+				Holds:    []Hold{{Ordinal: "web-0", By: "operator"}},
+			}},
+			want: []string{
+				`expect[holdfast].ordinals[0].state: Unsupported value: "Fine": supported values: "Running", "Held", "Pending", "Absent"`,
+				`expect[holdfast].holds[0].by: Unsupported value: "operator": supported values: "guard", "scheduler"`,
+			},
+		},
+		"one ordinal twice, by its two names": {
+			expect: map[Scheduler]Expectation{Holdfast: {Ordinals: []Ordinal{{Name: "web-0"}, {Name: "default/web-0"}}}},
+			want:   []string{`expect[holdfast].ordinals[1].name: Duplicate value: "default/web-0"`},
+		},
+		"evidence of no kind, and an end without any": {
+			expect: map[Scheduler]Expectation{Holdfast: {Holds: []Hold{
+				{Ordinal: "web-0", By: ByGuard, Evidence: "Rumour", To: moment(2)},
+				{Ordinal: "web-1", By: ByGuard, To: moment(2)},
+			}}},
+			want: []string{
+				`expect[holdfast].holds[0].evidence: Unsupported value: "Rumour": supported values: "NeverBound", "KubeletConfirmed", "Attested"`,
+				`expect[holdfast].holds[1].evidence: Required value: a hold that ends is released by evidence`,
+			},
+		},
+		"spans and counts": {
+			expect: map[Scheduler]Expectation{Holdfast: {
+				Ordinals: []Ordinal{{
+					Name: "web-0", Incarnations: new(-1),
+					Down: &Span{Min: *minutes(2), Max: *minutes(1)}, Twice: &Span{Min: *minutes(-1)},
+				}},
+				SchedulingAttemptsWhileHeldMax: new(-1),
+			}},
+			want: []string{
+				`expect[holdfast].ordinals[0].incarnations: Invalid value: -1: must not be negative`,
+				`expect[holdfast].ordinals[0].down.min: Invalid value: "2m0s": must not be more than max`,
+				`expect[holdfast].ordinals[0].twice.min: Invalid value: "-1m0s": must not be negative`,
+				`expect[holdfast].schedulingAttemptsWhileHeldMax: Invalid value: -1: must not be negative`,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			s.Expect = tc.expect
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
+
+func TestValidateTheRest(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit func(*Scenario)
+		want []string
+	}{
+		"nothing is wrong": {edit: func(*Scenario) {}},
+		"another version": {
+			edit: func(s *Scenario) { s.APIVersion = "sim.holdfast.dev/v2" },
+			want: []string{`apiVersion: Unsupported value: "sim.holdfast.dev/v2"`},
+		},
+		"a run of no length has one problem": {
+			edit: func(s *Scenario) { s.Until.Duration = 0; s.Timeline = []Step{heal(minutes(1))} },
+			want: []string{`until: Invalid value: "0s": must be greater than zero`},
+		},
+		"an object that is neither and one that is both": {
+			edit: func(s *Scenario) { s.Objects = []Object{{}, {File: "f", Manifest: &runtime.RawExtension{}}} },
+			want: []string{`objects[0]: Invalid value: "neither"`, `objects[1]: Invalid value: "both"`},
+		},
+		"timers that are off": {
+			edit: func(s *Scenario) {
+				s.Timers = Timers{
+					NodeMonitorGracePeriod: minutes(0), ForceDetach: minutes(-1), PodGCQuarantine: minutes(0),
+					TolerationSeconds: new(int64(-1)),
+				}
+			},
+			want: []string{
+				"timers.nodeMonitorGracePeriod: Invalid value", "timers.forceDetach: Invalid value",
+				"timers.podGCQuarantine: Invalid value", "timers.tolerationSeconds: Invalid value: -1: must not be negative",
+			},
+		},
+		"more steps than there may be": {
+			edit: func(s *Scenario) {
+				for range StepsMax + 1 {
+					s.Timeline = append(s.Timeline, heal(minutes(1)))
+				}
+			},
+			want: []string{"timeline: Too many: 1001: must have at most 1000 items"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			tc.edit(s)
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
