@@ -41,8 +41,8 @@ type kubelet struct {
 	reports *reports
 	status  nodeStatus
 
-	// registered is closed once the Node object exists, ready once the node and
-	// its lease can be seen in the API.
+	// registered is closed once the API has the node with this kubelet's status,
+	// ready once it has its lease too.
 	registered, ready chan struct{}
 
 	mu      sync.Mutex

@@ -167,13 +167,18 @@ func (c *connection) reach(ctx context.Context) (context.Context, error) {
 	}
 	giveUp := time.NewTimer(dialTimeout)
 	defer giveUp.Stop()
-	select {
-	case <-healed:
-		return c.establish(), nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-giveUp.C:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: timeoutError{}}
+	for {
+		select {
+		case <-healed:
+			if life := c.establish(); life != nil {
+				return life, nil
+			}
+			healed, _ = c.state() // Cut again at the same instant.
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-giveUp.C:
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: timeoutError{}}
+		}
 	}
 }
 
@@ -206,7 +211,13 @@ func (c *connection) state() (healed <-chan struct{}, life context.Context) {
 	return c.link.healed, c.life
 }
 
+// establish returns the connection's life, or nil while the link is cut.
 func (c *connection) establish() context.Context {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	if c.link.isCut {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.life == nil {

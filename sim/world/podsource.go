@@ -15,10 +15,14 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// watchPodsUntil watches the pods of this node with client-go's reflector: with its
-// back-off, its resumption after a broken watch and its relist when the API server
-// says that it is too late for that (docs/kubernetes-facts.md §1.2). As a
-// kubelet's does, the watch begins when the Node exists.
+// watchPodsUntil watches the pods of this node with client-go's reflector, and so
+// with its back-off and its choice between resuming and listing anew
+// (docs/kubernetes-facts.md §1.2). A watch that the ping's silence ended is not
+// resumed: "client connection lost" is no probable EOF (apimachinery
+// pkg/watch/streamwatcher.go), reaches the reflector as an internal error and makes
+// it list. So a kubelet that was cut off for longer than readIdleTimeout and
+// pingTimeout sees only removals of what was deleted meanwhile. As a real one's,
+// its watch begins when the Node exists.
 func (k *kubelet) watchPodsUntil(ctx context.Context) {
 	select {
 	case <-k.registered:

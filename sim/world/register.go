@@ -22,8 +22,9 @@ const (
 	registerRetryMax = 7 * time.Second
 )
 
-// register makes the Node and the CSINode object, trying until ctx ends. An object
-// that exists is kept, and with it the Node's UID (docs/kubernetes-facts.md §3.5).
+// register makes the Node and the CSINode object and writes the first status,
+// trying until ctx ends. An object that exists is kept, and with it the Node's UID
+// (docs/kubernetes-facts.md §3.5).
 func (k *kubelet) register(ctx context.Context) error {
 	for wait := registerRetryMin; ; wait = min(2*wait, registerRetryMax) {
 		if k.tryRegister(ctx) == nil {
@@ -44,10 +45,10 @@ func (k *kubelet) tryRegister(ctx context.Context) error {
 		return err
 	}
 	_, err = k.api.StorageV1().CSINodes().Create(ctx, csiNode(node), metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return nil
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
 	}
-	return err
+	return k.syncNodeStatus(ctx)
 }
 
 func (k *kubelet) initialNode() *corev1.Node {

@@ -43,6 +43,7 @@ func play(t *testing.T, story func(*stage) error) {
 		s := &stage{t: t}
 		var end context.CancelFunc
 		s.ctx, end = context.WithCancel(ctx)
+		defer end()
 		if s.api, err = kubernetes.NewForConfig(server.RESTConfig("test")); err != nil {
 			return err
 		}
@@ -218,5 +219,5 @@ func confirmed(p *corev1.Pod) error {
 }
 
 func containsField(f metav1.ManagedFieldsEntry, field string) bool {
-	return f.FieldsV1 != nil && strings.Contains(string(f.FieldsV1.Raw), field)
+	return f.FieldsV1 != nil && strings.Contains(f.FieldsV1.GetRawString(), field)
 }
