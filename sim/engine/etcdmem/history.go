@@ -19,7 +19,8 @@ type record struct {
 
 func (r *record) bytes() int64 { return int64(len(r.key)+len(r.value)) + recordBytes }
 
-// change is what one revision did to one key; before is nil if the key was not there.
+// change is what one revision did to one key; before is nil if the key was not there,
+// or if what it was has been compacted.
 type change struct {
 	now, before *record
 }
@@ -169,7 +170,8 @@ func (h *history) since(revision int64) []change {
 }
 
 // compact forgets what only reads before the revision could see. The log keeps the
-// revision itself, so that a watch may start there.
+// revision itself, so that a watch may start there; but what was there before it is
+// gone, and such a watch is not told.
 func (h *history) compact(revision int64) {
 	// Only a key that changed since the last compaction has something to forget, and
 	// each such change is in the log.
@@ -184,6 +186,9 @@ func (h *history) compact(revision int64) {
 	}
 	if emptied {
 		h.keys = slices.DeleteFunc(h.keys, func(k *keyHistory) bool { return len(k.versions) == 0 })
+	}
+	for i := range passed {
+		passed[i].before = nil
 	}
 	h.log = slices.Delete(h.log, 0, len(h.log)-len(h.since(revision)))
 	h.committed = len(h.log)

@@ -93,7 +93,8 @@ func TestWatch(t *testing.T) {
 		"from the newest revision":      {key: "d", opts: all(clientv3.WithRev(7)), want: "+d=5@7 -d@11"},
 		"from the next revision":        {key: "d", opts: all(clientv3.WithRev(8)), want: "-d@11"},
 		"from a revision to come":       {key: "e", opts: all(clientv3.WithRev(9)), want: "+e=2@9 -e@10"},
-		"from the compacted revision":   {key: "c", opts: all(clientv3.WithRev(6), clientv3.WithPrevKV()), compact: 6, want: "-c@6<3@4"},
+		"from the compacted revision":   {key: "c", opts: all(clientv3.WithRev(6), clientv3.WithPrevKV()), compact: 6, want: "-c@6"},
+		"from after it":                 {key: "d", opts: all(clientv3.WithRev(7), clientv3.WithPrevKV()), compact: 6, want: "+d=5@7 -d@11<5@7"},
 		"from before it":                {key: "a", opts: all(clientv3.WithRev(5)), compact: 6, want: "!" + rpctypes.ErrCompacted.Error() + " ."},
 		"from a negative revision":      {key: "a", opts: all(clientv3.WithRev(-1)), want: "!" + rpctypes.ErrCompacted.Error() + " ."},
 	} {

@@ -37,24 +37,28 @@ var codecs = func() serializer.CodecFactory {
 type layer struct {
 	storage.Interface
 	client *clientv3.Client
-	kube   *etcdk8s.Client // the layer's view of client
 	codec  runtime.Codec
 }
 
-// newLayer builds what a kube-apiserver builds for one resource, and takes it down
-// with the test.
-func newLayer(t *testing.T, transformer value.Transformer, options ...etcdmem.Option) *layer {
+// newClient makes a client of a new store, which ends with the test.
+func newClient(t *testing.T, options ...etcdmem.Option) *etcdk8s.Client {
 	t.Helper()
 	store := etcdmem.New(options...)
 	t.Cleanup(store.Close)
-	l := &layer{client: store.Client(), codec: codecs.LegacyCodec(examplev1.SchemeGroupVersion)}
-	l.kube = &etcdk8s.Client{Client: l.client}
-	l.kube.Kubernetes = l.kube
+	client := &etcdk8s.Client{Client: store.Client()}
+	client.Kubernetes = client
+	return client
+}
 
+// newLayer builds on a client what a kube-apiserver builds for one resource, and
+// takes it down with the test.
+func newLayer(t *testing.T, client *etcdk8s.Client, transformer value.Transformer) *layer {
+	t.Helper()
+	l := &layer{client: client.Client, codec: codecs.LegacyCodec(examplev1.SchemeGroupVersion)}
 	compactor := etcd3.NewCompactor(l.client, 0, clock.RealClock{}, nil)
 	t.Cleanup(compactor.Stop)
 	versioner := storage.APIObjectVersioner{}
-	pods, err := etcd3.New(l.kube, compactor, l.codec,
+	pods, err := etcd3.New(client, compactor, l.codec,
 		func() runtime.Object { return &example.Pod{} },
 		func() runtime.Object { return &example.PodList{} },
 		"", "/pods/", schema.GroupResource{Resource: "pods"}, transformer,
@@ -94,16 +98,6 @@ func (l *layer) compact(ctx context.Context, t *testing.T, resourceVersion strin
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// increaseRV moves the store's revision on by a write that is none of the layer's.
-func (l *layer) increaseRV(ctx context.Context, t *testing.T) int64 {
-	t.Helper()
-	resp, err := l.client.Put(ctx, "increaseRV", "ok")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.Header.Revision
 }
 
 // startCompactor runs the API server's compactor at its default interval.

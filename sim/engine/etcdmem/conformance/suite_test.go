@@ -144,11 +144,14 @@ type suiteLayer struct {
 
 func newSuiteLayer(t *testing.T, options ...etcdmem.Option) *suiteLayer {
 	t.Helper()
-	l := &suiteLayer{transformer: &swappable{current: storagetesting.NewPrefixTransformer([]byte(valuePrefix), false)}}
-	l.layer = newLayer(t, l.transformer, options...)
-	l.lists = storagetesting.NewKubernetesRecorder(l.kube)
-	l.client.KV = storagetesting.NewKVRecorder(l.client.KV, l.lists)
-	l.kube.Kubernetes = l.lists
+	client := newClient(t, options...)
+	l := &suiteLayer{
+		transformer: &swappable{current: storagetesting.NewPrefixTransformer([]byte(valuePrefix), false)},
+		lists:       storagetesting.NewKubernetesRecorder(client.Kubernetes),
+	}
+	client.KV = storagetesting.NewKVRecorder(client.KV, l.lists)
+	client.Kubernetes = l.lists
+	l.layer = newLayer(t, client, l.transformer)
 	return l
 }
 
@@ -200,4 +203,14 @@ func (s *swappable) TransformFromStorage(ctx context.Context, data []byte, dataC
 
 func (s *swappable) TransformToStorage(ctx context.Context, data []byte, dataCtx value.Context) ([]byte, error) {
 	return s.get().TransformToStorage(ctx, data, dataCtx)
+}
+
+// increaseRV moves the store's revision on by a write that is none of the layer's.
+func (l *suiteLayer) increaseRV(ctx context.Context, t *testing.T) int64 {
+	t.Helper()
+	resp, err := l.client.Put(ctx, "increaseRV", "ok")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.Header.Revision
 }

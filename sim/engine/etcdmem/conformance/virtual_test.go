@@ -20,7 +20,7 @@ import (
 // bubble. The bubble also sees to it that nothing is left running.
 func TestTheStorageLayerRunsInVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLayer(t, identity.NewEncryptCheckTransformer(), etcdmem.WithProgressInterval(time.Minute))
+		l := newLayer(t, newClient(t, etcdmem.WithProgressInterval(time.Minute)), identity.NewEncryptCheckTransformer())
 		ctx := t.Context()
 		began := time.Now()
 
@@ -110,7 +110,7 @@ func pod(name string) *example.Pod {
 // virtual day of heartbeats.
 func TestTheCompactorKeepsTheStoreSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLayer(t, identity.NewEncryptCheckTransformer())
+		l := newLayer(t, newClient(t), identity.NewEncryptCheckTransformer())
 		startCompactor(t, l)
 		if err := l.Create(t.Context(), "/pods/ns/web-0", pod("web-0"), nil, 0); err != nil {
 			t.Fatal(err)
