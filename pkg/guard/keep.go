@@ -94,10 +94,10 @@ func heldFrom(t tenant) time.Time {
 	return t.pod.DeletionTimestamp.Add(lateReportAllowance)
 }
 
-// holder tells which line of defence holds: the guard while the old object is
-// there and keeps the name, the scheduler once it is not.
+// holder tells which line of defence holds: the guard while its finalizer keeps the
+// old object and with it the name, the scheduler where nothing does.
 func holder(t tenant) string {
-	if t.sight == fence.SightLive {
+	if t.sight == fence.SightLive && hasFinalizer(t.pod) {
 		return v1alpha1.HeldByGuard
 	}
 	return v1alpha1.HeldByScheduler

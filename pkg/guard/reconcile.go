@@ -70,7 +70,7 @@ func (g *Guard) reconcile(ctx context.Context, key types.NamespacedName) error {
 	if err := g.tell(ctx, record, live); err != nil {
 		return err
 	}
-	return g.forget(ctx, id, record)
+	return g.forget(ctx, id, record, live)
 }
 
 // livePod reads the pod live; nil if there is none.
@@ -177,12 +177,19 @@ func onRecord(record *v1alpha1.Tenancy, node *v1.Node) bool {
 }
 
 // forget lets go of a record that was deleted by a human or with its namespace,
-// once it is clean.
-func (g *Guard) forget(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy) error {
+// once it is clean and neither a live read nor the watch has its pod any more:
+// otherwise the pod, or its final object, would be found without a record and
+// bring it back.
+func (g *Guard) forget(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, live *v1.Pod) error {
 	if record == nil || record.DeletionTimestamp == nil || tenancy.Unclean(record) {
 		return nil
 	}
-	if err := g.store.Forget(ctx, id); err != nil && !apierrors.IsNotFound(err) {
+	for _, pod := range []*v1.Pod{live, g.cachedPod(types.NamespacedName{Namespace: id.Namespace, Name: id.Name()})} {
+		if pod != nil && isIncarnation(record, pod) {
+			return nil
+		}
+	}
+	if err := g.store.Forget(ctx, id); err != nil {
 		return fmt.Errorf("tenancy %s: %w", id, err)
 	}
 	return nil
