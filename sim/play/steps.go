@@ -3,7 +3,6 @@ package play
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,6 +35,7 @@ func (p *steps) play(ctx context.Context, s *scenario.Scenario, scheduler scenar
 		}
 		sleepUntil(p.zero.Add(next.At))
 		p.seen.step(next.Step.Describe())
+		plan.Played(next, time.Since(p.zero))
 		if err := p.do(ctx, next.Step); err != nil {
 			return fmt.Errorf("timeline[%d] %s: %w", next.Index, next.Step.Describe(), err)
 		}
@@ -46,24 +46,25 @@ func (p *steps) play(ctx context.Context, s *scenario.Scenario, scheduler scenar
 func (p *steps) do(ctx context.Context, s *scenario.Step) error {
 	switch {
 	case s.Partition != nil:
-		node, err := p.find(ctx, s.Partition)
+		node, err := p.find(ctx, s, s.Partition)
 		if err != nil {
 			return err
 		}
-		p.nodes[s.Name] = node
-		p.seen.lost(node, p.world.State())
+		if !p.world.Silent(node) {
+			p.seen.lost(node, p.world.State())
+		}
 		return p.world.Apply(ctx, world.Partition{Node: node})
 	case s.Heal != nil:
 		node := ""
 		if *s.Heal != (scenario.NodeTarget{}) {
 			var err error
-			if node, err = p.find(ctx, s.Heal); err != nil {
+			if node, err = p.find(ctx, s, s.Heal); err != nil {
 				return err
 			}
 		}
 		return p.world.Apply(ctx, world.Heal{Node: node})
 	case s.ForceDelete != nil:
-		namespace, name := split(s.ForceDelete.Pod)
+		namespace, name := scenario.SplitName(s.ForceDelete.Pod)
 		return p.world.Apply(ctx, world.ForceDelete{Namespace: namespace, Pod: name, StripFinalizers: s.ForceDelete.StripFinalizers})
 	case s.Attest != nil:
 		return p.attest(ctx, s.Attest)
@@ -77,8 +78,17 @@ func (p *steps) do(ctx context.Context, s *scenario.Step) error {
 	return fmt.Errorf("the step does nothing that this version knows")
 }
 
-// find returns the node that a target names, or that a pod is bound to by now.
-func (p *steps) find(ctx context.Context, t *scenario.NodeTarget) (string, error) {
+// find returns the node of a step's target, and remembers it for later steps.
+func (p *steps) find(ctx context.Context, s *scenario.Step, t *scenario.NodeTarget) (string, error) {
+	node, err := p.lookUp(ctx, t)
+	if err == nil && s.Name != "" {
+		p.nodes[s.Name] = node
+	}
+	return node, err
+}
+
+// lookUp returns the node that a target names, or that a pod is bound to by now.
+func (p *steps) lookUp(ctx context.Context, t *scenario.NodeTarget) (string, error) {
 	switch {
 	case t.Node != "":
 		return t.Node, nil
@@ -89,7 +99,7 @@ func (p *steps) find(ctx context.Context, t *scenario.NodeTarget) (string, error
 	if err != nil {
 		return "", err
 	}
-	namespace, name := split(t.NodeOf)
+	namespace, name := scenario.SplitName(t.NodeOf)
 	pod, err := client.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return "", err
@@ -107,7 +117,7 @@ func (p *steps) attest(ctx context.Context, a *scenario.Attest) error {
 	if err != nil {
 		return err
 	}
-	namespace, name := split(a.Pod)
+	namespace, name := scenario.SplitName(a.Pod)
 	tenancies := client.HoldfastV1alpha1().Tenancies(namespace)
 	record, err := tenancies.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
@@ -121,12 +131,4 @@ func (p *steps) attest(ctx context.Context, a *scenario.Attest) error {
 	})
 	_, err = tenancies.Update(ctx, record, metav1.UpdateOptions{})
 	return err
-}
-
-// split takes [namespace/]name apart.
-func split(pod string) (namespace, name string) {
-	if namespace, name, ok := strings.Cut(pod, "/"); ok {
-		return namespace, name
-	}
-	return metav1.NamespaceDefault, pod
 }

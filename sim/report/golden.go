@@ -109,7 +109,7 @@ func lanesOf(r *Run) []*lane {
 		ordinals[o.Name] = l
 		lanes = append(lanes, l)
 	}
-	events := slices.Clone(r.Events)
+	events := withoutUnbound(r.Events)
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At.Duration, b.At.Duration) })
 	unlisted := map[string]*lane{}
 	of := func(name string) *lane {
@@ -146,6 +146,40 @@ func lanesOf(r *Run) []*lane {
 		lanes = append(lanes, unlisted[name])
 	}
 	return lanes
+}
+
+// withoutUnbound leaves out the incarnations that went without ever having been on
+// a node, and counts the others without them. Whether there is one is chance: the
+// taint eviction controller deletes by name, and what it means for a pod whose
+// object is gone already may hit the replacement (H6).
+func withoutUnbound(events []Event) []Event {
+	type life struct {
+		ordinal     string
+		incarnation int
+	}
+	bound, removed := map[life]bool{}, map[life]bool{}
+	for _, e := range events {
+		switch e.Kind {
+		case Bound:
+			bound[life{e.Ordinal, e.Incarnation}] = true
+		case Removed:
+			removed[life{e.Ordinal, e.Incarnation}] = true
+		}
+	}
+	var kept []Event
+	for _, e := range events {
+		l := life{e.Ordinal, e.Incarnation}
+		if removed[l] && !bound[l] {
+			continue
+		}
+		for earlier := range removed {
+			if earlier.ordinal == l.ordinal && earlier.incarnation < l.incarnation && !bound[earlier] {
+				e.Incarnation--
+			}
+		}
+		kept = append(kept, e)
+	}
+	return kept
 }
 
 func (l *lane) clusterEvent(e Event) {

@@ -79,11 +79,16 @@ type entry struct {
 	at time.Duration
 	// who is an ordinal or a claim; empty for the whole cluster.
 	who, what string
-	wrong     bool
+	// detail follows on lines of its own.
+	detail string
+	wrong  bool
 }
 
 // clusterRule sets lines of the whole cluster apart from those of the ordinals.
 const clusterRule = "---- "
+
+// detailWidth is how wide a reason is set, in characters.
+const detailWidth = 88
 
 func (p *printer) transcript(r *Run) {
 	entries := entriesOf(r)
@@ -103,6 +108,9 @@ func (p *printer) transcript(r *Run) {
 			text += pad(e.who, whoWidth) + "  " + e.what
 		}
 		p.line("  " + text)
+		for _, line := range wrap(e.detail, detailWidth) {
+			p.line(strings.Repeat(" ", 2+atWidth+2+whoWidth+2+2) + line)
+		}
 	}
 }
 
@@ -111,7 +119,8 @@ func (p *printer) transcript(r *Run) {
 func entriesOf(r *Run) []entry {
 	var entries []entry
 	for _, e := range r.Events {
-		entries = append(entries, entry{at: e.At.Duration, who: short(e.Ordinal), what: eventWords(e)})
+		what, detail := eventWords(e)
+		entries = append(entries, entry{at: e.At.Duration, who: short(e.Ordinal), what: what, detail: detail})
 	}
 	for _, v := range r.Violations {
 		who := short(v.By)
@@ -136,16 +145,16 @@ func brokenWords(v Violation) string {
 	return v.Invariant + " " + what + ", on " + enumerate(v.Nodes)
 }
 
-// eventWords says what happened, without when and to whom.
-func eventWords(e Event) string {
+// eventWords says what happened, without when and to whom. The reason of a hold or
+// a release is long, and goes apart.
+func eventWords(e Event) (text, detail string) {
 	who := "a pod"
 	if e.Incarnation > 0 {
 		who = fmt.Sprintf("incarnation %d", e.Incarnation)
 	}
-	var text string
 	switch e.Kind {
 	case Step:
-		return e.Detail + parenthesis(e.Node)
+		return e.Detail + parenthesis(e.Node), ""
 	case NodeNotReady:
 		text = "node " + e.Node + " is not ready"
 	case NodeReady:
@@ -165,16 +174,16 @@ func eventWords(e Event) string {
 	case Lost:
 		text = who + " lost" + on(e.Node)
 	case Held:
-		text = "HELD by the " + e.By
+		return "HELD by the " + e.By, e.Detail
 	case Released:
-		text = "RELEASED by " + e.Evidence + ", was held by the " + e.By
+		return "RELEASED by " + e.Evidence + ", was held by the " + e.By, e.Detail
 	default:
 		text = who + ": " + string(e.Kind) + on(e.Node)
 	}
 	if e.Detail != "" {
 		text += ": " + e.Detail
 	}
-	return text
+	return text, ""
 }
 
 func on(node string) string {
