@@ -32,12 +32,12 @@ import (
 	"github.com/holdfast-dev/holdfast/sim/engine"
 )
 
-var web0 = identity.Identity{Namespace: "default", Set: "web"}
-
 // cluster is a real API server with nodes a and b, and no scheduler: the test
 // calls the plugin's hooks as the framework would.
 type cluster struct {
-	ctx     context.Context
+	ctx context.Context
+	// id is the ordinal that the test is about.
+	id      identity.Identity
 	kube    kubernetes.Interface
 	store   *store.Store
 	handle  *handle
@@ -85,7 +85,7 @@ func newCluster(ctx context.Context) (*cluster, error) {
 	if err := api.InstallCRD(ctx, definition); err != nil {
 		return nil, err
 	}
-	c := &cluster{ctx: ctx}
+	c := &cluster{ctx: ctx, id: identity.Identity{Namespace: "default", Set: "web"}}
 	if c.kube, err = kubernetes.NewForConfig(api.RESTConfig("kubectl")); err != nil {
 		return nil, err
 	}
@@ -147,22 +147,22 @@ func (c *cluster) plugin(without ...plugin.Defence) (*plugin.Holdfast, error) {
 	return made.(*plugin.Holdfast), nil
 }
 
-// createPod makes web-0 of a StatefulSet, with the claim data-web-0.
+// createPod makes the ordinal of a StatefulSet, with the claim data.
 func (c *cluster) createPod() (*v1.Pod, error) {
 	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: "web", UID: "set"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
 	return c.kube.CoreV1().Pods("default").Create(c.ctx, &v1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: web0.Name(), OwnerReferences: []metav1.OwnerReference{*owner}},
+		ObjectMeta: metav1.ObjectMeta{Name: c.id.Name(), OwnerReferences: []metav1.OwnerReference{*owner}},
 		Spec: v1.PodSpec{
 			Containers: []v1.Container{{Name: "c", Image: "i"}},
 			Volumes: []v1.Volume{{Name: "data", VolumeSource: v1.VolumeSource{
-				PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data-web-0"}}}},
+				PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}},
 		},
 	}, metav1.CreateOptions{})
 }
 
 func (c *cluster) createClaim() error {
 	_, err := c.kube.CoreV1().PersistentVolumeClaims("default").Create(c.ctx, &v1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: "data-web-0"},
+		ObjectMeta: metav1.ObjectMeta{Name: "data"},
 		Spec: v1.PersistentVolumeClaimSpec{
 			AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce},
 			VolumeName:  "pv-1",
@@ -173,21 +173,21 @@ func (c *cluster) createClaim() error {
 }
 
 func (c *cluster) pod() (*v1.Pod, error) {
-	return c.kube.CoreV1().Pods("default").Get(c.ctx, web0.Name(), metav1.GetOptions{})
+	return c.kube.CoreV1().Pods("default").Get(c.ctx, c.id.Name(), metav1.GetOptions{})
 }
 
 // touch changes the pod as anybody may between PreBind and Bind.
 func (c *cluster) touch() error {
-	_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, web0.Name(), types.MergePatchType, []byte(`{"metadata":{"labels":{"touched":"yes"}}}`), metav1.PatchOptions{})
+	_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, c.id.Name(), types.MergePatchType, []byte(`{"metadata":{"labels":{"touched":"yes"}}}`), metav1.PatchOptions{})
 	return err
 }
 
 // occupy puts another incarnation on the record, and ends it if over.
 func (c *cluster) occupy(over bool) error {
-	if _, err := c.store.Open(c.ctx, web0, v1alpha1.Incarnation{PodUID: "other", Nodes: []v1alpha1.CandidateNode{{Name: "b"}}}, time.Now()); err != nil || !over {
+	if _, err := c.store.Open(c.ctx, c.id, v1alpha1.Incarnation{PodUID: "other", Nodes: []v1alpha1.CandidateNode{{Name: "b"}}}, time.Now()); err != nil || !over {
 		return err
 	}
-	_, err := c.store.Close(c.ctx, web0, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()})
+	_, err := c.store.Close(c.ctx, c.id, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()})
 	return err
 }
 
@@ -196,7 +196,7 @@ func TestBindIsWrittenAheadAndCarriesTheEpoch(t *testing.T) {
 		if err := errors.Join(c.createClaim(), c.occupy(true)); err != nil {
 			return err
 		}
-		before, err := c.store.Get(c.ctx, web0)
+		before, err := c.store.Get(c.ctx, c.id)
 		if err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func TestBindIsWrittenAheadAndCarriesTheEpoch(t *testing.T) {
 		if status := pl.PreBind(c.ctx, state, pod, "a"); !status.IsSuccess() {
 			return fmt.Errorf("PreBind: %w", status.AsError())
 		}
-		record, err := c.store.Get(c.ctx, web0)
+		record, err := c.store.Get(c.ctx, c.id)
 		if err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func TestBindIsWrittenAheadAndCarriesTheEpoch(t *testing.T) {
 			return fmt.Errorf("record after PreBind: %+v", record.Status)
 		case len(inc.Nodes) != 1 || inc.Nodes[0].Name != "a" || inc.Nodes[0].UID == "" || !slices.Equal(inc.Nodes[0].BootIDs, []string{"boot-a"}):
 			return fmt.Errorf("nodes on the record: %+v", inc.Nodes)
-		case len(inc.Volumes) != 1 || inc.Volumes[0].Claim != "data-web-0" || inc.Volumes[0].Volume != "pv-1" || !slices.Equal(inc.Volumes[0].AccessModes, []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}):
+		case len(inc.Volumes) != 1 || inc.Volumes[0].Claim != "data" || inc.Volumes[0].Volume != "pv-1" || !slices.Equal(inc.Volumes[0].AccessModes, []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}):
 			return fmt.Errorf("volumes on the record: %+v", inc.Volumes)
 		}
 		live, err := c.pod()
@@ -245,18 +245,8 @@ func TestBindIsWrittenAheadAndCarriesTheEpoch(t *testing.T) {
 	})
 }
 
-// Each case starts with an unbound web-0 and runs PreBind and Bind to node a, with
-// something in between.
 func TestBindSettlesWhatComesInBetween(t *testing.T) {
-	for name, tc := range map[string]struct {
-		before  func(c *cluster) error
-		between func(c *cluster) error
-		without []plugin.Defence
-		// preBind is PreBind's code, bound whether the pod is bound to a at the end.
-		preBind   fwk.Code
-		bound     bool
-		finalizer bool
-	}{
+	cases := map[string]bindCase{
 		"nothing": {bound: true, finalizer: true},
 		"a record that another scheduler opened first": {
 			before: func(c *cluster) error { return c.occupy(false) }, preBind: fwk.UnschedulableAndUnresolvable,
@@ -270,26 +260,26 @@ func TestBindSettlesWhatComesInBetween(t *testing.T) {
 		},
 		"a deletion": {
 			between: func(c *cluster) error {
-				return c.kube.CoreV1().Pods("default").Delete(c.ctx, web0.Name(), metav1.DeleteOptions{})
+				return c.kube.CoreV1().Pods("default").Delete(c.ctx, c.id.Name(), metav1.DeleteOptions{})
 			},
 			finalizer: true,
 		},
 		"a deletion before PreBind of a pod kept by others": {
 			before: func(c *cluster) error {
-				_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, web0.Name(), types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.com/other"]}}`), metav1.PatchOptions{})
-				return errors.Join(err, c.kube.CoreV1().Pods("default").Delete(c.ctx, web0.Name(), metav1.DeleteOptions{}))
+				_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, c.id.Name(), types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.com/other"]}}`), metav1.PatchOptions{})
+				return errors.Join(err, c.kube.CoreV1().Pods("default").Delete(c.ctx, c.id.Name(), metav1.DeleteOptions{}))
 			},
 			preBind: fwk.Error,
 		},
 		"a finalizer that somebody took off": {
 			between: func(c *cluster) error {
-				_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, web0.Name(), types.MergePatchType, []byte(`{"metadata":{"finalizers":[]}}`), metav1.PatchOptions{})
+				_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, c.id.Name(), types.MergePatchType, []byte(`{"metadata":{"finalizers":[]}}`), metav1.PatchOptions{})
 				return err
 			},
 		},
 		"a bind by another scheduler": {
 			between: func(c *cluster) error {
-				return c.kube.CoreV1().Pods("default").Bind(c.ctx, &v1.Binding{ObjectMeta: metav1.ObjectMeta{Name: web0.Name()}, Target: v1.ObjectReference{Kind: "Node", Name: "b"}}, metav1.CreateOptions{})
+				return c.kube.CoreV1().Pods("default").Bind(c.ctx, &v1.Binding{ObjectMeta: metav1.ObjectMeta{Name: c.id.Name()}, Target: v1.ObjectReference{Kind: "Node", Name: "b"}}, metav1.CreateOptions{})
 			},
 			finalizer: true,
 		},
@@ -299,7 +289,7 @@ func TestBindSettlesWhatComesInBetween(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				_, err = c.store.Close(c.ctx, web0, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: pod.UID, Source: "ann", Time: metav1.Now()})
+				_, err = c.store.Close(c.ctx, c.id, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: pod.UID, Source: "ann", Time: metav1.Now()})
 				return errors.Join(err, c.touch())
 			},
 			finalizer: true,
@@ -308,53 +298,74 @@ func TestBindSettlesWhatComesInBetween(t *testing.T) {
 		"another's open record, with the bind check switched off": {
 			before: func(c *cluster) error { return c.occupy(false) }, without: []plugin.Defence{plugin.BindCheck}, bound: true, finalizer: true,
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inCluster(t, func(c *cluster) error {
-				if err := c.createClaim(); err != nil {
-					return err
-				}
-				pod, err := c.createPod()
-				if err != nil {
-					return err
-				}
-				if tc.before != nil {
-					if err := tc.before(c); err != nil {
-						return err
-					}
-				}
-				pl, err := c.plugin(tc.without...)
-				if err != nil {
-					return err
-				}
-				state := newState()
-				if status := pl.PreBind(c.ctx, state, pod, "a"); status.Code() != tc.preBind {
-					return fmt.Errorf("PreBind: %v, want %v", status, tc.preBind)
-				}
-				if tc.preBind == fwk.Success {
-					if tc.between != nil {
-						if err := tc.between(c); err != nil {
-							return err
-						}
-					}
-					if status := pl.Bind(c.ctx, state, pod, "a"); status.IsSuccess() != tc.bound {
-						return fmt.Errorf("Bind: %v, want success %v", status, tc.bound)
-					}
-				}
-				live, err := c.pod()
-				if err != nil {
-					return err
-				}
-				if got := live.Spec.NodeName == "a"; got != tc.bound {
-					return fmt.Errorf("pod is on node %q, want it bound to a: %v", live.Spec.NodeName, tc.bound)
-				}
-				if got := slices.Contains(live.Finalizers, v1alpha1.PodFinalizer); got != tc.finalizer {
-					return fmt.Errorf("finalizers %v, want the guard's: %v", live.Finalizers, tc.finalizer)
-				}
-				return nil
-			})
-		})
 	}
+	inCluster(t, func(c *cluster) error {
+		if err := c.createClaim(); err != nil {
+			return err
+		}
+		var errs []error
+		for name, tc := range cases {
+			c.id.Ordinal++
+			c.loseAnswers.Store(false)
+			if err := c.bindWith(tc); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// bindCase is a way to a node, with something that comes in between.
+type bindCase struct {
+	before  func(c *cluster) error
+	between func(c *cluster) error
+	without []plugin.Defence
+	// preBind is PreBind's code, bound whether the pod is bound to a at the end.
+	preBind   fwk.Code
+	bound     bool
+	finalizer bool
+}
+
+// bindWith runs PreBind and Bind of an unbound pod to node a.
+func (c *cluster) bindWith(tc bindCase) error {
+	pod, err := c.createPod()
+	if err != nil {
+		return err
+	}
+	if tc.before != nil {
+		if err := tc.before(c); err != nil {
+			return err
+		}
+	}
+	pl, err := c.plugin(tc.without...)
+	if err != nil {
+		return err
+	}
+	state := newState()
+	if status := pl.PreBind(c.ctx, state, pod, "a"); status.Code() != tc.preBind {
+		return fmt.Errorf("PreBind: %v, want %v", status, tc.preBind)
+	}
+	if tc.preBind == fwk.Success {
+		if tc.between != nil {
+			if err := tc.between(c); err != nil {
+				return err
+			}
+		}
+		if status := pl.Bind(c.ctx, state, pod, "a"); status.IsSuccess() != tc.bound {
+			return fmt.Errorf("bind: %v, want success %v", status, tc.bound)
+		}
+	}
+	live, err := c.pod()
+	if err != nil {
+		return err
+	}
+	if got := live.Spec.NodeName == "a"; got != tc.bound {
+		return fmt.Errorf("pod is on node %q, want it bound to a: %v", live.Spec.NodeName, tc.bound)
+	}
+	if got := slices.Contains(live.Finalizers, v1alpha1.PodFinalizer); got != tc.finalizer {
+		return fmt.Errorf("finalizers %v, want the guard's: %v", live.Finalizers, tc.finalizer)
+	}
+	return nil
 }
 
 func TestRetryOnAnotherNodeKeepsBothOnTheRecord(t *testing.T) {
@@ -375,7 +386,7 @@ func TestRetryOnAnotherNodeKeepsBothOnTheRecord(t *testing.T) {
 				return fmt.Errorf("PreBind on %s: %w", node, status.AsError())
 			}
 		}
-		record, err := c.store.Get(c.ctx, web0)
+		record, err := c.store.Get(c.ctx, c.id)
 		if err != nil {
 			return err
 		}
@@ -405,7 +416,7 @@ func TestGateReadsTheInformerThatWakes(t *testing.T) {
 		if got := len(c.handle.recorder.Events); got != 1 {
 			return fmt.Errorf("%d events, want 1", got)
 		}
-		if _, err := c.store.Close(c.ctx, web0, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()}); err != nil {
+		if _, err := c.store.Close(c.ctx, c.id, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()}); err != nil {
 			return err
 		}
 		time.Sleep(time.Second)
