@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apiextensionsapiserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
@@ -32,6 +35,7 @@ import (
 	basecompatibility "k8s.io/component-base/compatibility"
 	aggregatorscheme "k8s.io/kube-aggregator/pkg/apiserver/scheme"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	schedulingapi "k8s.io/kubernetes/pkg/apis/scheduling/v1"
 	"k8s.io/kubernetes/pkg/controlplane"
 	controlplaneapiserver "k8s.io/kubernetes/pkg/controlplane/apiserver"
 	controlplaneadmission "k8s.io/kubernetes/pkg/controlplane/apiserver/admission"
@@ -55,10 +59,15 @@ const (
 )
 
 // idleHooks are the API server's post-start hooks that need a network, write
-// objects that nobody in the engine reads, or only serve several API servers.
+// objects that nobody in the engine reads, or only serve several API servers. The
+// producer of flow control's configuration must not run: it creates what its cache
+// does not have without a pause between tries (pkg/registry/flowcontrol/ensurer/
+// strategy.go, EnsureConfiguration), and while it spins no virtual time passes in
+// which the cache could catch up.
 var idleHooks = []string{
 	"bootstrap-controller",
 	"peer-endpoint-reconciler-controller",
+	"priority-and-fairness-config-producer",
 	"rbac/bootstrap-roles",
 	"start-cluster-authentication-info-controller",
 	"start-kube-apiserver-coordinated-leader-election-controller",
@@ -128,7 +137,43 @@ func StartAPIServer(ctx context.Context) (*APIServer, error) {
 	server.PrepareRun()
 	a.Transport.Serve(mergeOpenAPI(server.Handler, extensions.GenericAPIServer.Handler))
 	server.RunPostStartHooks(ctx)
-	return a, a.waitForNamespaces(ctx)
+	if err := a.waitUntilFurnished(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// waitUntilFurnished returns once the API server has made its own namespaces and
+// priority classes, which it does in the background after it has begun to serve. A
+// run that ends before would leave it without a store in the middle of that, for
+// which it ends the process.
+func (a *APIServer) waitUntilFurnished(ctx context.Context) error {
+	client, err := kubernetes.NewForConfig(a.RESTConfig("engine"))
+	if err != nil {
+		return err
+	}
+	furniture := map[string]func(ctx context.Context) error{}
+	for _, name := range []string{metav1.NamespaceDefault, corev1.NamespaceNodeLease} {
+		furniture["namespace "+name] = func(ctx context.Context) error {
+			_, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+			return err
+		}
+	}
+	for _, class := range schedulingapi.SystemPriorityClasses() {
+		furniture["priority class "+class.Name] = func(ctx context.Context) error {
+			_, err := client.SchedulingV1().PriorityClasses().Get(ctx, class.Name, metav1.GetOptions{})
+			return err
+		}
+	}
+	for what, get := range furniture {
+		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+			return get(ctx) == nil, nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil
 }
 
 func storageOptions(address string) *options.EtcdOptions {

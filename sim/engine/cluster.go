@@ -3,12 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
 
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
 	"github.com/holdfast-dev/holdfast/sim/engine/etcdmem"
@@ -87,23 +83,4 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("controllers: %w", err)
 	}
 	return &Cluster{APIServer: api, kind: o.Scheduler}, nil
-}
-
-// waitForNamespaces returns once the API server has made its own namespaces, the
-// last thing that it does by itself.
-func (a *APIServer) waitForNamespaces(ctx context.Context) error {
-	client, err := kubernetes.NewForConfig(a.RESTConfig("engine"))
-	if err != nil {
-		return err
-	}
-	for _, name := range []string{metav1.NamespaceDefault, corev1.NamespaceNodeLease} {
-		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-			_, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
-			return err == nil, nil
-		})
-		if err != nil {
-			return fmt.Errorf("namespace %s: %w", name, err)
-		}
-	}
-	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync"
 
@@ -12,9 +14,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// crashes keeps the first panic of a component that upstream guards by
-// HandleCrash. Upstream lets the process die, for its supervisor to start it
-// again; here the run has failed, and the process must live to say so.
+// crashes keeps the first crash of a component: a panic that upstream guards by
+// HandleCrash, or an exit. Upstream lets the process die, for its supervisor to
+// start it again; here the run has failed, and the process must live to say so.
 type crashes struct {
 	mu    sync.Mutex
 	first error
@@ -23,15 +25,23 @@ type crashes struct {
 var crashed crashes
 
 func init() {
+	// klog.Fatal ends the process too.
+	klog.OsExit = func(code int) {
+		crashed.record(context.Background(), fmt.Sprintf("a component ended the process with code %d", code))
+		runtime.Goexit()
+	}
 	utilruntime.ReallyCrash = false
 	utilruntime.PanicHandlers = append(utilruntime.PanicHandlers, crashed.record)
 }
 
 func (c *crashes) record(_ context.Context, r any) {
+	if r == http.ErrAbortHandler { //nolint:errorlint // Panics with the value itself.
+		return // How a handler drops a request that took too long; the client gets an error.
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.first == nil {
-		c.first = fmt.Errorf("a component panicked: %v\n%s", r, debug.Stack())
+		c.first = fmt.Errorf("a component crashed: %v\n%s", r, debug.Stack())
 	}
 }
 

@@ -109,7 +109,7 @@ func lanesOf(r *Run) []*lane {
 		ordinals[o.Name] = l
 		lanes = append(lanes, l)
 	}
-	events := withoutUnbound(r.Events)
+	events := mergeUnbound(r.Events)
 	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At.Duration, b.At.Duration) })
 	unlisted := map[string]*lane{}
 	of := func(name string) *lane {
@@ -148,32 +148,38 @@ func lanesOf(r *Run) []*lane {
 	return lanes
 }
 
-// withoutUnbound leaves out the incarnations that went without ever having been on
-// a node, and counts the others without them. Whether there is one is chance: the
-// taint eviction controller deletes by name, and what it means for a pod whose
-// object is gone already may hit the replacement (H6).
-func withoutUnbound(events []Event) []Event {
+// mergeUnbound tells an incarnation that went without ever having been on a node,
+// and the one that took its place, as one. Whether there is such a change is
+// chance: the taint eviction controller deletes by name, and what it means for a
+// pod that is gone already may hit the replacement (H6).
+func mergeUnbound(events []Event) []Event {
 	type life struct {
 		ordinal     string
 		incarnation int
 	}
-	bound, removed := map[life]bool{}, map[life]bool{}
+	lifeOf := func(e Event) life { return life{e.Ordinal, e.Incarnation} }
+	created, bound, removed := map[life]bool{}, map[life]bool{}, map[life]bool{}
 	for _, e := range events {
 		switch e.Kind {
+		case Created:
+			created[lifeOf(e)] = true
 		case Bound:
-			bound[life{e.Ordinal, e.Incarnation}] = true
+			bound[lifeOf(e)] = true
 		case Removed:
-			removed[life{e.Ordinal, e.Incarnation}] = true
+			removed[lifeOf(e)] = true
 		}
+	}
+	merged := func(l life) bool {
+		return removed[l] && !bound[l] && created[life{l.ordinal, l.incarnation + 1}]
 	}
 	var kept []Event
 	for _, e := range events {
-		l := life{e.Ordinal, e.Incarnation}
-		if removed[l] && !bound[l] {
+		l := lifeOf(e)
+		if merged(l) && (e.Kind == DeletionAsked || e.Kind == Removed) || e.Kind == Created && merged(life{l.ordinal, l.incarnation - 1}) {
 			continue
 		}
-		for earlier := range removed {
-			if earlier.ordinal == l.ordinal && earlier.incarnation < l.incarnation && !bound[earlier] {
+		for i := 1; i < l.incarnation; i++ {
+			if merged(life{l.ordinal, i}) {
 				e.Incarnation--
 			}
 		}

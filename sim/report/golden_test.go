@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestGolden(t *testing.T) {
@@ -191,5 +192,31 @@ func TestRewriteGolden(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestGoldenMergesAnIncarnationThatWasNeverOnANodeWithTheNext(t *testing.T) {
+	event := func(second int, kind EventKind, incarnation int, node string) Event {
+		at := metav1.Duration{Duration: time.Duration(second) * time.Second}
+		return Event{At: at, Ordinal: "default/web-0", Kind: kind, Incarnation: incarnation, Node: node}
+	}
+	before := []Event{
+		event(0, Created, 1, ""), event(1, Bound, 1, "a-0"), event(100, DeletionAsked, 1, "a-0"), event(100, Removed, 1, "a-0"),
+		event(100, Created, 2, ""),
+	}
+	evicted := []Event{event(500, DeletionAsked, 2, ""), event(500, Removed, 2, ""), event(500, Created, 3, "")}
+	golden := func(events ...Event) string {
+		return Golden(Report{Runs: []Run{{
+			Scheduler: "holdfast", Events: events,
+			Ordinals: []Ordinal{{Name: "default/web-0", State: "Running", Incarnations: 2}},
+		}}})
+	}
+	want := golden(append(slices.Clone(before), event(900, Bound, 2, "a-1"), event(901, Started, 2, "a-1"))...)
+	got := golden(append(append(slices.Clone(before), evicted...), event(900, Bound, 3, "a-1"), event(901, Started, 3, "a-1"))...)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("an eviction by chance shows (-without,+with):\n%s", diff)
+	}
+	if end := golden(append(slices.Clone(before), event(500, DeletionAsked, 2, ""), event(500, Removed, 2, ""))...); !strings.Contains(end, "incarnation 2 removed") {
+		t.Errorf("one that nothing took the place of is not told:\n%s", end)
 	}
 }
