@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 
@@ -31,17 +32,26 @@ func (e *exitError) Unwrap() error { return e.err }
 var errUnmet = &exitError{exitUnmet, errors.New("")}
 
 func main() {
-	err := newCommand().Execute()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run runs the command line and returns the exit code.
+func run(args []string, out, errOut io.Writer) int {
+	c := newCommand()
+	c.SetArgs(args)
+	c.SetOut(out)
+	c.SetErr(errOut)
+	err := c.Execute()
 	if err == nil {
-		return
+		return 0
 	}
 	// Whatever is not marked comes from cobra itself: flags and arguments.
 	exit := &exitError{exitInput, err}
 	errors.As(err, &exit)
 	if message := exit.Error(); message != "" {
-		fmt.Fprintln(os.Stderr, message)
+		fmt.Fprintln(errOut, message)
 	}
-	os.Exit(exit.code)
+	return exit.code
 }
 
 func newCommand() *cobra.Command {

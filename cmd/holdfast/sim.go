@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -53,7 +54,7 @@ met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself faile
   # Only the first ten virtual minutes (what is expected later will not be met)
   holdfast sim run --until 10m sim/scenarios/silent-node.yaml`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return o.run(args) },
+		RunE: func(c *cobra.Command, args []string) error { return o.run(c.OutOrStdout(), args) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.scheduler, "scheduler", "both", "whom to play the scenario under: both, holdfast or default")
@@ -71,7 +72,7 @@ func complete(c *cobra.Command, flag string, values ...string) {
 	}
 }
 
-func (o *runOptions) run(paths []string) error {
+func (o *runOptions) run(out io.Writer, paths []string) error {
 	schedulers, err := o.schedulers()
 	if err != nil {
 		return &exitError{exitInput, err}
@@ -93,7 +94,7 @@ func (o *runOptions) run(paths []string) error {
 		if err != nil {
 			return &exitError{exitFailure, err}
 		}
-		if err := o.print(r); err != nil {
+		if err := o.print(out, r); err != nil {
 			return &exitError{exitFailure, err}
 		}
 		passed = passed && r.Passed
@@ -135,12 +136,13 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 	return r, nil
 }
 
-func (o *runOptions) print(r *report.Report) error {
+func (o *runOptions) print(out io.Writer, r *report.Report) error {
 	if o.output == "json" {
-		return report.WriteJSON(os.Stdout, r)
+		return report.WriteJSON(out, r)
 	}
-	colour := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""
-	return report.WriteText(os.Stdout, r, colour)
+	f, isFile := out.(*os.File)
+	styled := isFile && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
+	return report.WriteText(out, r, styled)
 }
 
 // named is a scenario with the file that it came from.
@@ -179,13 +181,13 @@ Kubernetes manifests in them. Every problem is named with file, line and field.
 Exit code 2 if there is any.`,
 		Example: `  holdfast sim validate sim/scenarios`,
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			scenarios, err := load(args)
 			if err != nil {
 				return &exitError{exitInput, err}
 			}
 			for _, s := range scenarios {
-				fmt.Printf("%s: ok\n", s.file)
+				fmt.Fprintf(c.OutOrStdout(), "%s: ok\n", s.file)
 			}
 			return nil
 		},
@@ -198,12 +200,12 @@ func newSchemaCommand() *cobra.Command {
 		Short:   "Print the JSON schema of scenario files, for editors",
 		Example: `  holdfast sim schema > scenario.schema.json`,
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			schema, err := scenario.Schema()
 			if err != nil {
 				return &exitError{exitFailure, err}
 			}
-			_, err = os.Stdout.Write(schema)
+			_, err = c.OutOrStdout().Write(schema)
 			return err
 		},
 	}

@@ -182,7 +182,7 @@ func (c *cluster) report(terminated bool) error {
 	return err
 }
 
-// strip takes all finalizers off the pod, as an impatient human does.
+// strip takes finalizers off the pod, as an impatient human does.
 func (c *cluster) strip(names ...string) error {
 	pod, err := c.pod()
 	if err != nil {
