@@ -2,8 +2,12 @@
 package pkg_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +48,38 @@ func TestDecisionPackagesTakeFactsAndATimeOnly(t *testing.T) {
 			if own, ok := strings.CutPrefix(i, module); ok && !slices.Contains(decisions, own) && !strings.HasPrefix(own, "pkg/apis/") {
 				t.Errorf("%s imports %s, which is neither a decision package nor an API type", pkg, own)
 			}
+		}
+	}
+}
+
+// clock has the functions of package time that read it or wait for it.
+var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+
+func TestDecisionPackagesReadNoClock(t *testing.T) {
+	for _, pkg := range decisions {
+		files, err := filepath.Glob(filepath.Join("..", pkg, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no files, error %v", pkg, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.GoStmt:
+					t.Errorf("%s starts a goroutine", file)
+				case *ast.SelectorExpr:
+					if x, ok := n.X.(*ast.Ident); ok && (x.Name == "time" || x.Name == "metav1") && slices.Contains(clock, n.Sel.Name) {
+						t.Errorf("%s calls %s.%s", file, x.Name, n.Sel.Name)
+					}
+				}
+				return true
+			})
 		}
 	}
 }
