@@ -67,15 +67,17 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 
 	go serve()
-	context.AfterFunc(ctx, w.abandon)
+	context.AfterFunc(ctx, func() {
+		// In this order: who is woken looks whether it was abandoned.
+		w.abandon()
+		t.stalls.wake()
+	})
 	select {
 	case <-w.headerSent:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	body := &stallable{response: w, stalls: &t.stalls, key: watchKeyOf(r)}
-	context.AfterFunc(ctx, t.stalls.wake)
-	return w.response(req, body), nil
+	return w.response(req, &stallable{response: w, stalls: &t.stalls, key: watchKeyOf(r)}), nil
 }
 
 // inbound turns a client's request into what a server would have parsed from it.
