@@ -118,8 +118,6 @@ func (a *APIServer) JSONConfig(userAgent string) *rest.Config {
 // serves. It ends with ctx. It must be called in virtual time.
 func StartAPIServer(ctx context.Context) (*APIServer, error) {
 	a := &APIServer{Store: etcdmem.New(), Transport: &inproc.Transport{}}
-	context.AfterFunc(ctx, a.Store.Close)
-
 	storage := storageOptions(installStore(a.Store.Client))
 	config, err := genericConfig(a.Transport, storage)
 	if err != nil {
@@ -135,6 +133,11 @@ func StartAPIServer(ctx context.Context) (*APIServer, error) {
 	}
 	server := instance.ControlPlane.GenericAPIServer
 	server.PrepareRun()
+	context.AfterFunc(ctx, func() {
+		// Its caches end only by this. Before the store: they would try to reach it.
+		server.Destroy()
+		a.Store.Close()
+	})
 	a.Transport.Serve(mergeOpenAPI(server.Handler, extensions.GenericAPIServer.Handler))
 	server.RunPostStartHooks(ctx)
 	if err := a.waitUntilFurnished(ctx); err != nil {

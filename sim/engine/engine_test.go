@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -196,4 +197,39 @@ func toleration(pod *corev1.Pod, taint string) int64 {
 		}
 	}
 	return -1
+}
+
+// What a cluster may leave behind in the process: goroutines that upstream never
+// ends, and what they hold on to.
+const (
+	goroutinesLeftMax = 20
+	heapLeftMaxMiB    = 60
+)
+
+func TestClustersInSequenceLeaveLittleBehind(t *testing.T) {
+	const clusters = 10
+	run := func() {
+		inCluster(t, engine.Options{Scheduler: engine.Holdfast}, func(context.Context, *engine.Cluster) error { return nil })
+	}
+	run() // What is made once per process is not counted.
+	goroutines, heapMiB := inUse()
+	for range clusters {
+		run()
+	}
+	goroutinesAfter, heapMiBAfter := inUse()
+	t.Logf("left behind by each cluster: %.1f goroutines, %.1f MiB",
+		float64(goroutinesAfter-goroutines)/clusters, float64(heapMiBAfter-heapMiB)/clusters)
+	if left := goroutinesAfter - goroutines; left > clusters*goroutinesLeftMax {
+		t.Errorf("%d clusters left %d goroutines behind", clusters, left)
+	}
+	if left := heapMiBAfter - heapMiB; left > clusters*heapLeftMaxMiB {
+		t.Errorf("%d clusters left %d MiB behind", clusters, left)
+	}
+}
+
+func inUse() (goroutines int, heapMiB int64) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), int64(m.HeapAlloc >> 20)
 }
