@@ -63,7 +63,7 @@ func startGuard(ctx context.Context, api *APIServer) error {
 	}
 	g := guard.New(kube, records, guard.Options{SchedulerNames: []string{schedulermanifest.ProfileName}})
 	go func() {
-		if err := g.Run(ctx); err != nil {
+		if err := g.Run(ctx); err != nil && ctx.Err() == nil {
 			crashed.record(ctx, fmt.Errorf("guard: %w", err))
 		}
 	}()
