@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -207,6 +209,18 @@ func (o *observer) processes(state world.State) {
 		i.running = false
 		o.of(i, report.Stopped, "")
 	}
+}
+
+// ordinal returns the identity of a pod of a StatefulSet, new if not seen before.
+func (o *observer) ordinal(pod *corev1.Pod, set string) *ordinal {
+	name := pod.Namespace + "/" + pod.Name
+	if x := o.ordinals[name]; x != nil {
+		return x
+	}
+	index, _ := strconv.Atoi(strings.TrimPrefix(pod.Name, set+"-")) // Only for sorting: zero does.
+	x := &ordinal{name: name, set: pod.Namespace + "/" + set, index: index}
+	o.ordinals[name] = x
+	return x
 }
 
 func (o *observer) podSeen(pod *corev1.Pod) {

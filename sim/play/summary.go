@@ -3,28 +3,12 @@ package play
 import (
 	"cmp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/holdfast-dev/holdfast/sim/check"
 	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
-
-// ordinal returns the identity of a pod of a StatefulSet, new if not seen before.
-func (o *observer) ordinal(pod *corev1.Pod, set string) *ordinal {
-	name := pod.Namespace + "/" + pod.Name
-	if x := o.ordinals[name]; x != nil {
-		return x
-	}
-	index, _ := strconv.Atoi(strings.TrimPrefix(pod.Name, set+"-")) // Only for sorting: zero does.
-	x := &ordinal{name: name, set: pod.Namespace + "/" + set, index: index}
-	o.ordinals[name] = x
-	return x
-}
 
 // sorted returns the identities by set and ordinal.
 func (o *observer) sorted() []*ordinal {
