@@ -263,7 +263,7 @@ func TestTrimmingKeepsEveryFact(t *testing.T) {
 	if !fence.Judge(whole).Release {
 		t.Errorf("the pod proves nothing, so this test does not either: %+v", whole)
 	}
-	if len(trimmed.Spec.Volumes) != 1 || claimName(trimmed, &trimmed.Spec.Volumes[0]) != "data-web-0" {
+	if claims := tenancy.ClaimsOf(trimmed); len(claims) != 1 || claims[0] != "data-web-0" {
 		t.Errorf("volumes %+v, want the claim alone", trimmed.Spec.Volumes)
 	}
 	if trimmed.Spec.InitContainers[0].Image != "" {

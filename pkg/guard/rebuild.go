@@ -7,10 +7,10 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/storage/ephemeral"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // rebuilt is the incarnation that a bound pod without a record stands for. A claim
@@ -27,11 +27,7 @@ func (g *Guard) rebuilt(ctx context.Context, pod *v1.Pod) (v1alpha1.Incarnation,
 			inc.Nodes[0].BootIDs = []string{boot}
 		}
 	}
-	for i := range pod.Spec.Volumes {
-		name := claimName(pod, &pod.Spec.Volumes[i])
-		if name == "" {
-			continue
-		}
+	for _, name := range tenancy.ClaimsOf(pod) {
 		use := v1alpha1.VolumeUse{Claim: name}
 		claim, err := g.kube.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
 		switch {
@@ -43,15 +39,4 @@ func (g *Guard) rebuilt(ctx context.Context, pod *v1.Pod) (v1alpha1.Incarnation,
 		inc.Volumes = append(inc.Volumes, use)
 	}
 	return inc, nil
-}
-
-// claimName of the volume, "" if it uses no claim.
-func claimName(pod *v1.Pod, volume *v1.Volume) string {
-	switch {
-	case volume.PersistentVolumeClaim != nil:
-		return volume.PersistentVolumeClaim.ClaimName
-	case volume.Ephemeral != nil:
-		return ephemeral.VolumeClaimName(pod, volume)
-	}
-	return ""
 }

@@ -6,9 +6,9 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/storage/ephemeral"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // incarnation is what the record is to say of the pod on the node. The node is
@@ -34,11 +34,7 @@ func (pl *Holdfast) incarnation(ctx context.Context, pod *v1.Pod, nodeName strin
 // VolumeBinding's PreBind, which ran before, has waited until it shows them bound.
 func (pl *Holdfast) volumes(pod *v1.Pod) ([]v1alpha1.VolumeUse, error) {
 	var uses []v1alpha1.VolumeUse
-	for i := range pod.Spec.Volumes {
-		name := claimName(pod, &pod.Spec.Volumes[i])
-		if name == "" {
-			continue
-		}
+	for _, name := range tenancy.ClaimsOf(pod) {
 		claim, err := pl.claims.PersistentVolumeClaims(pod.Namespace).Get(name)
 		if err != nil {
 			return nil, fmt.Errorf("claim %s/%s: %w", pod.Namespace, name, err)
@@ -46,15 +42,4 @@ func (pl *Holdfast) volumes(pod *v1.Pod) ([]v1alpha1.VolumeUse, error) {
 		uses = append(uses, v1alpha1.VolumeUse{Claim: name, Volume: claim.Spec.VolumeName, AccessModes: claim.Spec.AccessModes})
 	}
 	return uses, nil
-}
-
-// claimName of the volume, "" if it uses no claim.
-func claimName(pod *v1.Pod, volume *v1.Volume) string {
-	switch {
-	case volume.PersistentVolumeClaim != nil:
-		return volume.PersistentVolumeClaim.ClaimName
-	case volume.Ephemeral != nil:
-		return ephemeral.VolumeClaimName(pod, volume)
-	}
-	return ""
 }
