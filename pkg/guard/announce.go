@@ -111,7 +111,7 @@ func (g *Guard) tell(ctx context.Context, record *v1alpha1.Tenancy, live *v1.Pod
 func conditionOf(record *v1alpha1.Tenancy, pod *v1.Pod, now metav1.Time) (v1.PodCondition, bool) {
 	before := podCondition(pod)
 	held := heldCondition(record)
-	if tenancy.Unclean(record) && !isIncarnation(record, pod) && held != nil && pod.Spec.NodeName == "" {
+	if tenancy.Unclean(record) && !isIncarnation(record, pod) && wasHeld(record) && pod.Spec.NodeName == "" {
 		return v1.PodCondition{
 			Type: v1alpha1.HeldCondition, Status: v1.ConditionTrue, LastTransitionTime: now,
 			Reason: v1alpha1.HeldByScheduler, Message: held.Message,

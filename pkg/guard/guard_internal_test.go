@@ -2,6 +2,8 @@ package guard
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -17,6 +20,7 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
 
 const (
@@ -299,7 +303,7 @@ func TestIdentityFromANameRoundTrips(t *testing.T) {
 	for name, want := range map[string]bool{
 		"web-0": true, "my-web-12": true, "web-01": false, "web": false, "-1": false, "web-": false, "web-99999999999": false, "web-x": false,
 	} {
-		id, ok := identityNamed(types.NamespacedName{Namespace: "default", Name: name})
+		id, ok := identity.Named("default", name)
 		if ok != want || ok && id.Name() != name {
 			t.Errorf("%q: %v, %v; want %v", name, id, ok, want)
 		}
@@ -311,6 +315,29 @@ func TestHoldMessageSaysWhereAndWhatReleases(t *testing.T) {
 	for _, part := range []string{"incarnation old", "on node a", "What would release it", "attestation"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q does not contain %q", got, part)
+		}
+	}
+}
+
+// TestOnlyARefusalThatCannotEndLetsGoOfTheProof: what is refused today for want of
+// a role may be taken tomorrow, and until then the pod's object is the proof.
+func TestOnlyARefusalThatCannotEndLetsGoOfTheProof(t *testing.T) {
+	tenancies := v1alpha1.Resource("tenancies")
+	terminating := apierrors.NewForbidden(tenancies, "web-0", errors.New("the namespace is being terminated"))
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: v1.NamespaceTerminatingCause}}
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"there is no record, and none was to be made":         {store.ErrNoRecord, true},
+		"the record contradicts itself":                       {tenancy.ErrUnreadable, true},
+		"the namespace takes no new records":                  {terminating, true},
+		"a role is missing":                                   {apierrors.NewForbidden(tenancies, "web-0", errors.New("no role")), false},
+		"the API server does not serve the resource just now": {apierrors.NewNotFound(tenancies, "web-0"), false},
+		"the API server is overloaded":                        {apierrors.NewTooManyRequests("later", 1), false},
+	} {
+		if got := refusedForGood(fmt.Errorf("closing: %w", tc.err)); got != tc.want {
+			t.Errorf("%s: %t, want %t", name, got, tc.want)
 		}
 	}
 }

@@ -635,6 +635,49 @@ func TestNamespaceBeingDeletedNeverWedges(t *testing.T) {
 	})
 }
 
+// TestAnIncarnationOpenedBetweenTwoReadsIsNotDoubted: the guard reads a record and a
+// pod, and the next incarnation may be made and opened between the two.
+func TestAnIncarnationOpenedBetweenTwoReadsIsNotDoubted(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		var next *v1.Pod
+		return steps(
+			func() error { _, err := c.createPod("a", false); return err },
+			func() error {
+				return c.must("a record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
+			},
+			func() error { return c.report(true) },
+			func() error {
+				return c.must("confirmed", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return over(r, v1alpha1.KubeletConfirmed) })
+			},
+			func() error {
+				c.wire.mu.Lock()
+				defer c.wire.mu.Unlock()
+				c.wire.afterRead = func() {
+					var err error
+					if next, err = c.createPod("", true); err != nil {
+						t.Error(err)
+						return
+					}
+					if _, err := c.store.Open(c.ctx, c.id, v1alpha1.Incarnation{PodUID: next.UID}, time.Now()); err != nil {
+						t.Error(err)
+					}
+				}
+				return nil
+			},
+			func() error { return c.deletePod(0) },
+			func() error {
+				return c.must("the next incarnation", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool {
+					return next != nil && r.Status.Incarnation.PodUID == next.UID
+				})
+			},
+			func() error {
+				return c.mustStay("a pod that lives was doubted", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
+			},
+		)
+	})
+}
+
 func TestDeletedRecordGoesOnceItIsClean(t *testing.T) {
 	inCluster(t, func(c *cluster) error {
 		defer c.guards()()
@@ -669,6 +712,9 @@ type wire struct {
 	mu      sync.Mutex
 	log     []string
 	failing map[string]bool
+	// afterRead is called once, between the guard's next read of a pod or a tenancy and
+	// what the guard does after it.
+	afterRead func()
 }
 
 func (w *wire) around(next http.RoundTripper) http.RoundTripper {
@@ -680,8 +726,23 @@ func (w *wire) around(next http.RoundTripper) http.RoundTripper {
 				Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
 			}, nil
 		}
-		return next.RoundTrip(r)
+		response, err := next.RoundTrip(r)
+		if after := w.takeAfterRead(r); after != nil {
+			after()
+		}
+		return response, err
 	})
+}
+
+func (w *wire) takeAfterRead(r *http.Request) func() {
+	if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/web-0") {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	after := w.afterRead
+	w.afterRead = nil
+	return after
 }
 
 // note writes a request down that changes a pod or a tenancy, and tells whether it is to fail.

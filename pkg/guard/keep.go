@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
@@ -25,14 +27,26 @@ const lateReportAllowance = 10 * time.Second
 // keep is what follows from a verdict that holds: what was seen goes on the record,
 // and if the incarnation was to end, so do the doubt and what would release it.
 func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant, live *v1.Pod, verdict fence.Verdict) (*v1alpha1.Tenancy, error) {
-	record, err := g.observe(ctx, id, record, t)
-	if err != nil || !t.deletionAsked() {
-		return record, err
+	observed, err := g.observe(ctx, id, record, t)
+	if beyondRecording(err) {
+		// It stays as it is, and that holds. To try again would change nothing.
+		klog.FromContext(ctx).Error(err, "The record takes no observation", "identity", id)
+		return record, nil
 	}
+	if err != nil || !t.deletionAsked() {
+		return observed, err
+	}
+	record = observed
 	now := g.clock.Now()
-	if record, err = g.store.Doubt(ctx, id, t.uid, now); err != nil {
+	doubted, err := g.store.Doubt(ctx, id, t.uid, now)
+	if beyondRecording(err) {
+		klog.FromContext(ctx).Error(err, "The record takes no doubt", "identity", id)
+		return record, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("tenancy %s, doubting: %w", id, err)
 	}
+	record = doubted
 	if t.sight == fence.SightUnknown {
 		return record, nil
 	}
@@ -52,6 +66,11 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 		g.announceHold(id, t, live, after.Message)
 	}
 	return held, nil
+}
+
+// beyondRecording reports whether the record can never take what was to be written.
+func beyondRecording(err error) bool {
+	return errors.Is(err, tenancy.ErrUnreadable) || errors.Is(err, tenancy.ErrTooManyNodes)
 }
 
 // observe puts on the record what the object shows. Boots are recorded up to the

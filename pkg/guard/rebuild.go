@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
-	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -17,9 +16,10 @@ import (
 // or a node that is gone is no reason to leave the pod without one.
 func (g *Guard) rebuilt(ctx context.Context, pod *v1.Pod) (v1alpha1.Incarnation, error) {
 	inc := v1alpha1.Incarnation{
-		PodUID:        pod.UID,
-		Nodes:         []v1alpha1.CandidateNode{{Name: pod.Spec.NodeName}},
-		ContainerSeen: fence.ContainerSeen(pod),
+		PodUID: pod.UID,
+		Nodes:  []v1alpha1.CandidateNode{{Name: pod.Spec.NodeName}},
+		// Nobody watched it since its bind, so nobody can say that none was.
+		ContainerSeen: true,
 	}
 	if node := g.cachedNode(pod.Spec.NodeName); node != nil {
 		inc.Nodes[0].UID = node.UID

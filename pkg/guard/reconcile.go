@@ -2,9 +2,8 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,35 +36,51 @@ func (g *Guard) reconcile(ctx context.Context, key types.NamespacedName) error {
 	if len(ended) == 0 && calm(g.cachedRecord(key), g.cachedPod(key), g.cachedNode) {
 		return nil
 	}
-	live, err := g.livePod(ctx, key)
-	if err != nil {
-		return err
-	}
-	id, named := identityNamed(key)
+	id, named := identity.Named(key.Namespace, key.Name)
 	if !named {
 		// No ordinal can ever have this name, so there is nothing to record.
+		live, err := g.livePod(ctx, key)
+		if err != nil {
+			return err
+		}
 		return g.letGoByItself(ctx, nil, live)
 	}
+	// The record before the pod. The other way round the record could already speak
+	// of an incarnation that was opened after the pod was read, and one that lives
+	// would look as if it were gone.
 	record, err := g.store.Get(ctx, id)
 	if err != nil {
 		return fmt.Errorf("tenancy %s: %w", id, err)
 	}
-	for _, pod := range ended {
-		record, err = g.settle(ctx, id, record, tenant{uid: pod.UID, sight: fence.SightFinal, pod: pod}, live)
+	live, err := g.livePod(ctx, key)
+	if err != nil {
+		return err
+	}
+	// What is wrong with one incarnation must not keep the next one from its due: it
+	// may be its own proof.
+	var wrong []error
+	settle := func(t tenant) bool {
+		next, err := g.settle(ctx, id, record, t, live)
 		if err != nil {
-			return err
+			wrong = append(wrong, err)
+			return false
 		}
-		g.finals.done(pod)
+		record = next
+		return true
+	}
+	for _, pod := range ended {
+		if settle(tenant{uid: pod.UID, sight: fence.SightFinal, pod: pod}) {
+			g.finals.done(pod)
+		}
 	}
 	if gone, ok := g.vanished(key, record, live); ok {
-		if record, err = g.settle(ctx, id, record, gone, live); err != nil {
-			return err
-		}
+		settle(gone)
 	}
 	if live != nil {
-		if record, err = g.settle(ctx, id, record, tenant{uid: live.UID, sight: fence.SightLive, pod: live}, live); err != nil {
-			return err
-		}
+		settle(tenant{uid: live.UID, sight: fence.SightLive, pod: live})
+	}
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
 	}
 	if err := g.tell(ctx, record, live); err != nil {
 		return err
@@ -153,27 +168,12 @@ func adoptable(record *v1alpha1.Tenancy, t tenant) bool {
 	return !t.pod.CreationTimestamp.Before(&record.Status.Evidence.Time)
 }
 
-// facts about the incarnation. A boot counts as new only once the deletion is on
-// the record, with the boot that was read live at that time: a boot from before may
-// have started the pod (H9).
+// facts about the incarnation. No boot is ever told to be a new one: the first
+// report of a boot may come after the deletion of a pod that this very boot had
+// started (H9), and the rule that asks for two further boots is not built yet.
 func (g *Guard) facts(record *v1alpha1.Tenancy, t tenant) fence.Facts {
-	bootID := ""
-	if t.pod != nil && record != nil && record.Status.Phase == v1alpha1.InDoubt {
-		if node := g.cachedNode(t.pod.Spec.NodeName); node != nil && onRecord(record, node) {
-			bootID = node.Status.NodeInfo.BootID
-		}
-	}
+	const bootID = ""
 	return fence.FactsOf(t.uid, t.pod, t.sight, incarnationOf(record), bootID, attestationsOf(record))
-}
-
-// onRecord reports whether the record names this very node, told by UID.
-func onRecord(record *v1alpha1.Tenancy, node *v1.Node) bool {
-	for _, n := range record.Status.Incarnation.Nodes {
-		if n.Name == node.Name && n.UID == node.UID {
-			return true
-		}
-	}
-	return false
 }
 
 // forget lets go of a record that was deleted by a human or with its namespace,
@@ -207,19 +207,4 @@ func attestationsOf(record *v1alpha1.Tenancy) []v1alpha1.Attestation {
 		return nil
 	}
 	return record.Spec.Attestations
-}
-
-// identityNamed reads an identity from a name. It does not ask for an owner: the
-// guard's duty outlives the set, and orphans keep their name.
-func identityNamed(key types.NamespacedName) (identity.Identity, bool) {
-	i := strings.LastIndexByte(key.Name, '-')
-	if i <= 0 {
-		return identity.Identity{}, false
-	}
-	ordinal, err := strconv.ParseInt(key.Name[i+1:], 10, 32)
-	if err != nil {
-		return identity.Identity{}, false
-	}
-	id := identity.Identity{Namespace: key.Namespace, Set: key.Name[:i], Ordinal: int32(ordinal)}
-	return id, ordinal >= 0 && id.Name() == key.Name
 }

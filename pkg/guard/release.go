@@ -65,11 +65,13 @@ func isOwnProof(kind v1alpha1.EvidenceKind) bool {
 	return kind == v1alpha1.KubeletConfirmed || kind == v1alpha1.NeverBound
 }
 
-// refusedForGood tells a write of a record that cannot be made from one that is
-// worth another try.
+// refusedForGood tells a write of a record that can never be made from one that is
+// worth another try: there is no record and its namespace takes no new one, or the
+// record contradicts itself. Any other refusal may end, as when a role is restored,
+// and until then the pod's object is all that keeps the proof.
 func refusedForGood(err error) bool {
 	return errors.Is(err, store.ErrNoRecord) || errors.Is(err, tenancy.ErrUnreadable) ||
-		apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
+		apierrors.HasStatusCause(err, v1.NamespaceTerminatingCause)
 }
 
 // sourceOf says who or what the evidence came from.

@@ -43,18 +43,30 @@ func Of(pod *v1.Pod) (Identity, bool) {
 	if group, _, found := strings.Cut(owner.APIVersion, "/"); !found || group != appsv1.GroupName {
 		return Identity{}, false
 	}
-	digits, found := strings.CutPrefix(pod.Name, owner.Name+"-")
-	if !found {
+	id, ok := Named(pod.Namespace, pod.Name)
+	if !ok || id.Set != owner.Name {
 		return Identity{}, false
 	}
-	ordinal, err := strconv.ParseInt(digits, 10, 32)
+	return id, true
+}
+
+// Named reads an identity from the name of a pod or of a tenancy, whoever owns it:
+// false for a name that no ordinal can have. A record speaks for its name even
+// where the pod has lost its owner, as by a delete of the set with
+// --cascade=orphan.
+func Named(namespace, name string) (Identity, bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 || name[i-1] == '-' { // No name of a set ends so.
+		return Identity{}, false
+	}
+	ordinal, err := strconv.ParseInt(name[i+1:], 10, 32)
 	if err != nil || ordinal < 0 {
 		return Identity{}, false
 	}
-	id := Identity{Namespace: pod.Namespace, Set: owner.Name, Ordinal: int32(ordinal)}
+	id := Identity{Namespace: namespace, Set: name[:i], Ordinal: int32(ordinal)}
 	// "web-01" and "web-+1" parse as 1 but are other names than "web-1": one
 	// record must never speak for two names.
-	if id.Name() != pod.Name {
+	if id.Name() != name {
 		return Identity{}, false
 	}
 	return id, true

@@ -71,3 +71,22 @@ func TestString(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestNamedAsksForNoOwner(t *testing.T) {
+	for name, want := range map[string]Identity{
+		"web-0":          {Namespace: "shop", Set: "web", Ordinal: 0},
+		"web-blue-12":    {Namespace: "shop", Set: "web-blue", Ordinal: 12},
+		"web":            {},
+		"web-":           {},
+		"-0":             {},
+		"web--1":         {},
+		"web-01":         {},
+		"web-7f9c-x2k4p": {},
+		"web-2147483648": {},
+	} {
+		got, ok := Named("shop", name)
+		if got != want || ok != (want != Identity{}) {
+			t.Errorf("%s: got %s, %t, want %s", name, got, ok, want)
+		}
+	}
+}

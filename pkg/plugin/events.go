@@ -7,6 +7,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -61,6 +62,9 @@ func tenancyName(oldObj, newObj any) (types.NamespacedName, error) {
 	obj := newObj
 	if obj == nil {
 		obj = oldObj
+	}
+	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = tombstone.Obj // The name is all that is asked of it.
 	}
 	m, err := meta.Accessor(obj)
 	if err != nil {

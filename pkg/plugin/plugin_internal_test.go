@@ -126,8 +126,15 @@ func TestGateHoldsAtEveryHookOfTheSchedulingCycle(t *testing.T) {
 			},
 			want: fwk.UnschedulableAndUnresolvable,
 		},
-		"a pod without an identity is none of our business": {
+		"a pod that has lost its owner waits all the same, for the record speaks of the name": {
 			pod: &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: newUID}},
+			cached: func(t *testing.T) []runtime.Object {
+				return []runtime.Object{asUnstructured(t, record(v1alpha1.InDoubt))}
+			},
+			want: fwk.UnschedulableAndUnresolvable,
+		},
+		"a pod whose name no record can have is none of our business": {
+			pod: &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: newUID}},
 			cached: func(t *testing.T) []runtime.Object {
 				return []runtime.Object{asUnstructured(t, record(v1alpha1.InDoubt))}
 			},
@@ -350,3 +357,14 @@ func (s *state) Read(key fwk.StateKey) (fwk.StateData, error) {
 }
 
 func (s *state) Write(key fwk.StateKey, data fwk.StateData) { s.data[key] = data }
+
+func TestATombstoneWakesOnlyThePodOfItsName(t *testing.T) {
+	tombstone := cache.DeletedFinalStateUnknown{Key: "default/web-0", Obj: asUnstructured(t, record(v1alpha1.Over))}
+	other := ordinal(newUID)
+	other.Name = "web-1"
+	for pod, want := range map[*v1.Pod]fwk.QueueingHint{ordinal(newUID): fwk.Queue, other: fwk.QueueSkip} {
+		if got, err := wake(klog.Background(), pod, tombstone, nil); got != want || err != nil {
+			t.Errorf("%s: %v, %v, want %v", pod.Name, got, err, want)
+		}
+	}
+}

@@ -444,3 +444,41 @@ func (s *state) Read(key fwk.StateKey) (fwk.StateData, error) {
 }
 
 func (s *state) Write(key fwk.StateKey, data fwk.StateData) { s.data[key] = data }
+
+// TestAPodThatLostItsOwnerIsNotBoundBesideAnUncleanRecord: kubectl delete
+// --cascade=orphan takes the owner from a replacement that waits.
+func TestAPodThatLostItsOwnerIsNotBoundBesideAnUncleanRecord(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		if err := c.occupy(false); err != nil {
+			return err
+		}
+		pod, err := c.kube.CoreV1().Pods("default").Create(c.ctx, &v1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: c.id.Name()},
+			Spec:       v1.PodSpec{Containers: []v1.Container{{Name: "c", Image: "i"}}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		pl, err := c.plugin()
+		if err != nil {
+			return err
+		}
+		if result, status := pl.PreBindPreFlight(c.ctx, newState(), pod, "a"); result == nil || !status.IsSuccess() {
+			t.Errorf("PreBindPreFlight: %v, so that PreBind is not called", status)
+		}
+		if status := pl.PreBind(c.ctx, newState(), pod, "a"); status.Code() != fwk.UnschedulableAndUnresolvable {
+			t.Errorf("PreBind beside an unclean record: %v", status)
+		}
+		evidence := v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()}
+		if _, err := c.store.Close(c.ctx, c.id, evidence); err != nil {
+			return err
+		}
+		if status := pl.PreBind(c.ctx, newState(), pod, "a"); !status.IsSuccess() {
+			t.Errorf("PreBind once it is over: %v", status)
+		}
+		if status := pl.Bind(c.ctx, newState(), pod, "a"); !status.IsSkip() {
+			t.Errorf("Bind: %v, want Skip: the pod has no identity, and DefaultBinder takes it", status)
+		}
+		return nil
+	})
+}

@@ -31,7 +31,7 @@ func (s *bindState) Clone() fwk.StateData { return s }
 // not call PreBind. PreBind does not run beside others: what VolumeBinding's
 // PreBind provisions must be in the record.
 func (*Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.Pod, _ string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
-	if _, managed := identity.Of(pod); !managed {
+	if _, named := identity.Named(pod.Namespace, pod.Name); !named {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	return &fwk.PreBindPreFlightResult{AllowParallel: false}, nil
@@ -42,17 +42,38 @@ func (*Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.P
 func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
 	id, managed := identity.Of(pod)
 	if !managed {
-		return nil
+		return pl.judgeUnmanaged(ctx, pod)
 	}
 	prepared, err := pl.writeAhead(ctx, id, pod, nodeName)
-	switch {
-	case errors.Is(err, tenancy.ErrHeld):
-		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
-	case err != nil:
-		return fwk.AsStatus(err)
+	if err != nil {
+		return failure(err)
 	}
 	state.Write(bindKey, prepared)
 	return nil
+}
+
+// judgeUnmanaged lets a pod without an identity through unless an unclean record
+// has its name.
+func (pl *Holdfast) judgeUnmanaged(ctx context.Context, pod *v1.Pod) *fwk.Status {
+	id, named := identity.Named(pod.Namespace, pod.Name)
+	if !named {
+		return nil
+	}
+	if err := pl.judgeLive(ctx, id, pod); err != nil {
+		return failure(err)
+	}
+	return nil
+}
+
+// failure tells what another attempt cannot change by itself, a verdict or a full
+// record, from what is worth one after the back-off.
+func failure(err error) *fwk.Status {
+	for _, final := range []error{tenancy.ErrHeld, tenancy.ErrTooManyNodes, tenancy.ErrTooManyVolumes} {
+		if errors.Is(err, final) {
+			return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
+		}
+	}
+	return fwk.AsStatus(err)
 }
 
 // writeAhead judges the identity by live reads, marks the pod and opens the

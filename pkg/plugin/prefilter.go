@@ -21,9 +21,9 @@ func (s *gateState) Clone() fwk.StateData { return s }
 
 // PreFilter refuses a held pod as PreEnqueue does. It is needed besides it,
 // because PreEnqueue is not run again for a pod that comes from the back-off queue
-// (docs/kubernetes-facts.md §0.10). Skip for pods that are not ours.
+// (docs/kubernetes-facts.md §0.10). Skip for pods whose name no record can have.
 func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if _, managed := identity.Of(pod); !managed {
+	if _, named := identity.Named(pod.Namespace, pod.Name); !named {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	verdict := pl.gate(pod)

@@ -57,7 +57,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("unknown scheduler %q", o.Scheduler)
 	}
 	timers := o.Timers.withDefaults()
-	if err := setTolerationSeconds(timers.TolerationSeconds); err != nil {
+	if err := setTolerationSeconds(*timers.TolerationSeconds); err != nil {
 		return nil, err
 	}
 	api, err := StartAPIServer(ctx)

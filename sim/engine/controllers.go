@@ -27,9 +27,11 @@ import (
 	"k8s.io/kubernetes/pkg/controller/volume/attachdetach"
 	"k8s.io/kubernetes/pkg/controller/volume/persistentvolume"
 	"k8s.io/kubernetes/pkg/controller/volume/pvcprotection"
+	"k8s.io/kubernetes/pkg/controller/volume/pvprotection"
 	"k8s.io/kubernetes/pkg/volume"
 	"k8s.io/kubernetes/pkg/volume/csi"
 	"k8s.io/kubernetes/plugin/pkg/admission/defaulttolerationseconds"
+	"k8s.io/utils/ptr"
 )
 
 // Timers are the times of upstream's controllers that decide what a silent node
@@ -39,8 +41,8 @@ type Timers struct {
 	// not ready; 50 s (nodelifecycle/config/v1alpha1/defaults.go:40).
 	NodeMonitorGracePeriod time.Duration
 	// TolerationSeconds is how long a pod stays on a node that is unreachable or
-	// not ready; 300 (admission plugin DefaultTolerationSeconds).
-	TolerationSeconds int64
+	// not ready; nil means 300 (admission plugin DefaultTolerationSeconds).
+	TolerationSeconds *int64
 	// ForceDetach is after how long a volume is detached from an unhealthy node
 	// although it may be mounted there; 6 min (attach_detach_controller.go:91).
 	ForceDetach time.Duration
@@ -59,8 +61,6 @@ const (
 	largeClusterNodes      = 50
 	unhealthyZoneThreshold = 0.55
 
-	tolerationSeconds = 300
-
 	podGCPeriod              = 20 * time.Second
 	podGCQuarantine          = 40 * time.Second
 	terminatedPodGCThreshold = 12500
@@ -75,7 +75,7 @@ const (
 
 func (t Timers) withDefaults() Timers {
 	orDefault(&t.NodeMonitorGracePeriod, nodeMonitorGracePeriod)
-	orDefault(&t.TolerationSeconds, tolerationSeconds)
+	orDefault(&t.TolerationSeconds, ptr.To[int64](300))
 	orDefault(&t.ForceDetach, attachdetach.DefaultTimerConfig.ReconcilerMaxWaitForUnmountDuration)
 	orDefault(&t.PodGCQuarantine, podGCQuarantine)
 	return t
@@ -135,6 +135,7 @@ var controllers = []controller{
 	{"attachdetach-controller", newAttachDetach},
 	{"persistent-volume-binder", newVolumeBinder},
 	{"pvc-protection-controller", newClaimProtection},
+	{"pv-protection-controller", newVolumeProtection},
 	{"endpointslice-controller", newEndpointSlice},
 	{"disruption-controller", newDisruption},
 	{"generic-garbage-collector", newGarbageCollector},
@@ -227,6 +228,14 @@ func newVolumeBinder(ctx context.Context, c *controllerContext, name string) (fu
 func newClaimProtection(ctx context.Context, c *controllerContext, name string) (func(context.Context), error) {
 	core := c.shared.Core().V1()
 	x, err := pvcprotection.NewPVCProtectionController(klog.FromContext(ctx), core.PersistentVolumeClaims(), core.Pods(), c.client(name))
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) { x.Run(ctx, workers) }, nil
+}
+
+func newVolumeProtection(ctx context.Context, c *controllerContext, name string) (func(context.Context), error) {
+	x, err := pvprotection.NewPVProtectionController(klog.FromContext(ctx), c.shared.Core().V1().PersistentVolumes(), c.client(name))
 	if err != nil {
 		return nil, err
 	}

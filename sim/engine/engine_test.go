@@ -97,7 +97,7 @@ func TestTheControlPlaneIsReal(t *testing.T) {
 }
 
 func TestTimersReachTheirControllers(t *testing.T) {
-	inCluster(t, engine.Options{Scheduler: engine.Stock, Timers: engine.Timers{TolerationSeconds: 7}}, func(ctx context.Context, c *engine.Cluster) error {
+	inCluster(t, engine.Options{Scheduler: engine.Stock, Timers: engine.Timers{TolerationSeconds: ptr.To[int64](7)}}, func(ctx context.Context, c *engine.Cluster) error {
 		kube, err := kubernetes.NewForConfig(c.RESTConfig("test"))
 		if err != nil {
 			return err

@@ -14,14 +14,12 @@ import (
 
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
+	"github.com/holdfast-dev/holdfast/sim/world"
 )
-
-// operatorAgent is who applies objects and plays the steps of humans.
-const operatorAgent = "operator"
 
 // apply creates the objects in their order, each with the scheduler of the cluster.
 func apply(ctx context.Context, cluster *engine.Cluster, objects []runtime.Object) error {
-	discovery, err := kubernetes.NewForConfig(cluster.RESTConfig(operatorAgent))
+	discovery, err := kubernetes.NewForConfig(cluster.RESTConfig(world.OperatorAgent))
 	if err != nil {
 		return err
 	}
@@ -30,7 +28,7 @@ func apply(ctx context.Context, cluster *engine.Cluster, objects []runtime.Objec
 		return fmt.Errorf("discovery: %w", err)
 	}
 	mapper := restmapper.NewDiscoveryRESTMapper(groups)
-	client, err := dynamic.NewForConfig(cluster.JSONConfig(operatorAgent))
+	client, err := dynamic.NewForConfig(cluster.JSONConfig(world.OperatorAgent))
 	if err != nil {
 		return err
 	}

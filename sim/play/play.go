@@ -122,12 +122,9 @@ func since(t, zero time.Time) metav1.Duration { return metav1.Duration{Duration:
 func sleepUntil(t time.Time) { time.Sleep(time.Until(t)) }
 
 func timers(t scenario.Timers) engine.Timers {
-	r := engine.Timers{}
+	r := engine.Timers{TolerationSeconds: t.TolerationSeconds}
 	if t.NodeMonitorGracePeriod != nil {
 		r.NodeMonitorGracePeriod = t.NodeMonitorGracePeriod.Duration
-	}
-	if t.TolerationSeconds != nil {
-		r.TolerationSeconds = *t.TolerationSeconds
 	}
 	if t.ForceDetach != nil {
 		r.ForceDetach = t.ForceDetach.Duration

@@ -7,6 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
 
 	holdfastv1alpha1 "github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
@@ -95,7 +96,7 @@ func (p *steps) lookUp(ctx context.Context, t *scenario.NodeTarget) (string, err
 	case t.NodeOfStep != "":
 		return p.nodes[t.NodeOfStep], nil
 	}
-	client, err := kubernetes.NewForConfig(p.cluster.RESTConfig(operatorAgent))
+	client, err := kubernetes.NewForConfig(p.cluster.RESTConfig(world.OperatorAgent))
 	if err != nil {
 		return "", err
 	}
@@ -113,22 +114,25 @@ func (p *steps) lookUp(ctx context.Context, t *scenario.NodeTarget) (string, err
 // attest puts a human's word for the latest incarnation on the record, as the
 // human would: by an edit of the tenancy's spec.
 func (p *steps) attest(ctx context.Context, a *scenario.Attest) error {
-	client, err := versioned.NewForConfig(p.cluster.JSONConfig(operatorAgent))
+	client, err := versioned.NewForConfig(p.cluster.JSONConfig(world.OperatorAgent))
 	if err != nil {
 		return err
 	}
 	namespace, name := scenario.SplitName(a.Pod)
 	tenancies := client.HoldfastV1alpha1().Tenancies(namespace)
-	record, err := tenancies.Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
+	// The guard writes the same object, if only its status.
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		record, err := tenancies.Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if record.Status.Incarnation == nil {
+			return fmt.Errorf("tenancy %s has no incarnation to attest", name)
+		}
+		record.Spec.Attestations = append(record.Spec.Attestations, holdfastv1alpha1.Attestation{
+			PodUID: record.Status.Incarnation.PodUID, Reason: a.Reason, By: a.By,
+		})
+		_, err = tenancies.Update(ctx, record, metav1.UpdateOptions{})
 		return err
-	}
-	if record.Status.Incarnation == nil {
-		return fmt.Errorf("tenancy %s has no incarnation to attest", name)
-	}
-	record.Spec.Attestations = append(record.Spec.Attestations, holdfastv1alpha1.Attestation{
-		PodUID: record.Status.Incarnation.PodUID, Reason: a.Reason, By: a.By,
 	})
-	_, err = tenancies.Update(ctx, record, metav1.UpdateOptions{})
-	return err
 }

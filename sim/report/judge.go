@@ -153,7 +153,8 @@ func judgeHolds(e scenario.Expectation, run *Run) []Check {
 	partner := pair(len(e.Holds), len(run.Holds), func(i, j int) bool {
 		want, got := e.Holds[i], run.Holds[j]
 		return scenario.QualifiedName(want.Ordinal) == got.Ordinal && string(want.By) == got.By &&
-			want.Evidence == got.Evidence && within(want.From, &got.From) && within(want.To, got.To)
+			want.Evidence == got.Evidence && (want.Evidence != "" || got.To == nil) &&
+			within(want.From, &got.From) && within(want.To, got.To)
 	})
 	var checks []Check
 	for i, h := range e.Holds {

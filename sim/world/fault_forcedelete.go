@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -18,14 +19,26 @@ type ForceDelete struct {
 
 func (f ForceDelete) apply(ctx context.Context, w *World) error {
 	pods := w.operator.CoreV1().Pods(f.Namespace)
+	pod, err := pods.Get(ctx, f.Pod, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
 	if f.StripFinalizers {
-		patch := []byte(`{"metadata":{"finalizers":null}}`)
+		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"finalizers":null}}`, pod.UID)
 		if _, err := pods.Patch(ctx, f.Pod, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 			return fmt.Errorf("finalizers: %w", err)
 		}
 	}
 	now := int64(0)
-	return pods.Delete(ctx, f.Pod, metav1.DeleteOptions{GracePeriodSeconds: &now})
+	err = pods.Delete(ctx, f.Pod, metav1.DeleteOptions{
+		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &pod.UID},
+	})
+	if f.StripFinalizers && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
+		// The finalizers were all that kept it; a namesake may be there already, and
+		// is not meant.
+		return nil
+	}
+	return err
 }
 
 func (f ForceDelete) String() string {

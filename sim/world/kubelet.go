@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +19,8 @@ import (
 const (
 	kubeletVersion = "v1.37.1"
 	kubeletAgent   = "kubelet/" + kubeletVersion + " (linux/amd64) kubernetes/sim"
-	operatorAgent  = "kubectl/" + kubeletVersion + " (linux/amd64) kubernetes/sim"
+	// OperatorAgent is the user agent of the human.
+	OperatorAgent = "kubectl/" + kubeletVersion + " (linux/amd64) kubernetes/sim"
 )
 
 // relistPeriod is how often the kubelet looks at the runtime (the generic PLEG's
@@ -41,6 +43,8 @@ type kubelet struct {
 	reports *reports
 	status  nodeStatus
 
+	// refused is why the latest attempt to register failed.
+	refused atomic.Pointer[error]
 	// registered is closed once the API has the node with this kubelet's status,
 	// ready once it has its lease too.
 	registered, ready chan struct{}
@@ -58,10 +62,12 @@ func newKubelet(m *machine, config func(string) *rest.Config, running *sync.Wait
 	api := config(kubeletAgent)
 	// The kubelet's defaults for --kube-api-qps and --kube-api-burst.
 	api.QPS, api.Burst = 50, 100
+	// One connection for both clients: the heartbeat client's configuration is a copy,
+	// and client-go gives equal ones the same transport (cmd/kubelet/app/server.go).
 	api.Transport = m.link.connect(api.Transport)
 	heartbeat := config(kubeletAgent)
 	heartbeat.QPS, heartbeat.Timeout = -1, heartbeatTimeout
-	heartbeat.Transport = m.link.connect(heartbeat.Transport)
+	heartbeat.Transport = api.Transport
 
 	var err error
 	if k.api, err = kubernetes.NewForConfig(api); err != nil {

@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"time"
 
@@ -27,13 +28,24 @@ const (
 // (docs/kubernetes-facts.md §3.5).
 func (k *kubelet) register(ctx context.Context) error {
 	for wait := registerRetryMin; ; wait = min(2*wait, registerRetryMax) {
-		if k.tryRegister(ctx) == nil {
+		err := k.tryRegister(ctx)
+		if err == nil {
 			return nil
 		}
+		k.refused.Store(&err)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
 	}
+}
+
+// notReady says why the node never came up: what the API server had against it, if
+// it had anything.
+func (k *kubelet) notReady(err error) error {
+	if refused := k.refused.Load(); refused != nil {
+		err = *refused
+	}
+	return fmt.Errorf("node %s is not ready: %w", k.machine.spec.Name, err)
 }
 
 func (k *kubelet) tryRegister(ctx context.Context) error {

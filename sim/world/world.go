@@ -73,7 +73,7 @@ func New(c Config) (*World, error) {
 	}
 	w := &World{config: c, ledger: newLedger(c.Observe), byName: map[string]*machine{}}
 	var err error
-	if w.operator, err = kubernetes.NewForConfig(c.REST(operatorAgent)); err != nil {
+	if w.operator, err = kubernetes.NewForConfig(c.REST(OperatorAgent)); err != nil {
 		return nil, fmt.Errorf("operator's client: %w", err)
 	}
 	if w.storage, err = newStorage(c, w.ledger); err != nil {
@@ -101,6 +101,9 @@ func stagger(i, n int) time.Duration {
 	return time.Duration(i) * heartbeatInterval / time.Duration(n)
 }
 
+// startTimeout is how long the machines get to become Ready.
+const startTimeout = 5 * time.Minute
+
 // Start creates the storage driver and the storage classes, switches the machines
 // on, and returns when every node is Ready in the API. All of it ends with ctx;
 // Wait returns when the last of it has ended.
@@ -111,11 +114,15 @@ func (w *World) Start(ctx context.Context) error {
 	for _, m := range w.machines {
 		m.kubelet.start(ctx)
 	}
+	giveUp := time.NewTimer(startTimeout)
+	defer giveUp.Stop()
 	for _, m := range w.machines {
 		select {
 		case <-m.kubelet.ready:
+		case <-giveUp.C:
+			return m.kubelet.notReady(fmt.Errorf("not within %s", startTimeout))
 		case <-ctx.Done():
-			return fmt.Errorf("node %s is not ready: %w", m.spec.Name, ctx.Err())
+			return m.kubelet.notReady(ctx.Err())
 		}
 	}
 	return nil
