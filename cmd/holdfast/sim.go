@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,6 +92,9 @@ func (o *runOptions) run(out io.Writer, paths []string) error {
 	passed := true
 	for _, s := range scenarios {
 		r, err := o.play(s, schedulers)
+		if refused := (*play.ObjectError)(nil); errors.As(err, &refused) {
+			return &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
+		}
 		if err != nil {
 			return &exitError{exitFailure, err}
 		}

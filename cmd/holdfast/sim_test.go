@@ -64,7 +64,12 @@ func TestExitCodes(t *testing.T) {
 		"a step that cannot be played": {
 			scenario: idle + "timeline:\n  - at: 10s\n    partition: {nodeOf: web-0}\n",
 			args:     []string{"sim", "run", "--scheduler", "default"},
-			want:     exitFailure, wantErr: `timeline[0] cut off the node of web-0: pods "web-0" not found`,
+			want:     exitUnmet, wantOut: "FAILED  timeline[0] is played: cut off the node of web-0",
+		},
+		"an object that the API server refuses": {
+			scenario: idle + "objects:\n  - manifest: {apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 0}]}}\n",
+			args:     []string{"sim", "run", "--scheduler", "default"},
+			want:     exitInput, wantErr: "scenario.yaml: objects: Service web: ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,6 +42,16 @@ func apply(ctx context.Context, cluster *engine.Cluster, objects []runtime.Objec
 	return nil
 }
 
+// ObjectError is an object of the scenario that the API server refused.
+type ObjectError struct {
+	// Kind and Name of the object.
+	Kind, Name string
+	Err        error
+}
+
+func (e *ObjectError) Error() string { return fmt.Sprintf("%s %s: %v", e.Kind, e.Name, e.Err) }
+func (e *ObjectError) Unwrap() error { return e.Err }
+
 func create(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper, o runtime.Object) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
@@ -51,14 +61,14 @@ func create(ctx context.Context, client dynamic.Interface, mapper meta.RESTMappe
 	gvk := u.GroupVersionKind()
 	mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", gvk.Kind, u.GetName(), err)
+		return &ObjectError{gvk.Kind, u.GetName(), err}
 	}
 	var resource dynamic.ResourceInterface = client.Resource(mapping.Resource)
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
 		resource = client.Resource(mapping.Resource).Namespace(u.GetNamespace())
 	}
 	if _, err := resource.Create(ctx, u, metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("%s %s: %w", gvk.Kind, u.GetName(), err)
+		return &ObjectError{gvk.Kind, u.GetName(), err}
 	}
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	holdfastv1alpha1 "github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/client/informers/externalversions"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/world"
@@ -36,14 +35,14 @@ type observer struct {
 	pods     map[types.UID]*incarnation
 	ready    map[string]bool
 	attempts []attempt
+	// told are the attempts that each event has told of so far, by the event's UID.
+	told map[types.UID]int
 }
 
 // ordinal is what is known of one identity, by namespace/pod.
 type ordinal struct {
 	name string
-	// set and index are for sorting.
-	set   string
-	index int
+	id   identity.Identity
 	// incarnations counts pod UIDs.
 	incarnations int
 	// current is the incarnation whose object is there; nil: none.
@@ -64,7 +63,8 @@ type incarnation struct {
 	isReady bool
 }
 
-// attempt is a number of failed scheduling attempts of one pod.
+// attempt is a number of failed scheduling attempts of one pod, as far as they were
+// told: the event's recorder tells of the third and later ones minutes late.
 type attempt struct {
 	pod   types.UID
 	at    time.Time
@@ -73,7 +73,7 @@ type attempt struct {
 
 func newObserver() *observer {
 	return &observer{
-		ordinals: map[string]*ordinal{}, pods: map[types.UID]*incarnation{}, ready: map[string]bool{},
+		ordinals: map[string]*ordinal{}, pods: map[types.UID]*incarnation{}, ready: map[string]bool{}, told: map[types.UID]int{},
 	}
 }
 
@@ -112,7 +112,7 @@ func (o *observer) watch(ctx context.Context, cluster *engine.Cluster) error {
 	}
 	records := externalversions.NewSharedInformerFactory(holdfast, 0)
 	err = addHandlers(map[cache.SharedIndexInformer]cache.ResourceEventHandler{
-		records.Holdfast().V1alpha1().Tenancies().Informer(): handler(o, (*observer).tenancySeen, nil),
+		records.Holdfast().V1alpha1().Tenancies().Informer(): handler(o, (*observer).tenancySeen, (*observer).tenancyGone),
 	})
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func addHandlers(handlers map[cache.SharedIndexInformer]cache.ResourceEventHandl
 
 // handler calls seen for every object added or changed and gone for every one
 // deleted, one at a time over all informers.
-func handler[T any](o *observer, seen, gone func(*observer, T)) cache.ResourceEventHandler {
+func handler[T metav1.Object](o *observer, seen, gone func(*observer, T)) cache.ResourceEventHandler {
 	call := func(f func(*observer, T), object any) {
 		if t, ok := object.(T); ok && f != nil {
 			o.mu.Lock()
@@ -142,8 +142,14 @@ func handler[T any](o *observer, seen, gone func(*observer, T)) cache.ResourceEv
 		}
 	}
 	return cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { call(seen, object) },
-		UpdateFunc: func(_, object any) { call(seen, object) },
+		AddFunc: func(object any) { call(seen, object) },
+		UpdateFunc: func(before, object any) {
+			// A list after a gap shows a namesake as a change of what it took the place of.
+			if before, ok := before.(T); ok && before.GetUID() != object.(T).GetUID() {
+				call(gone, before)
+			}
+			call(seen, object)
+		},
 		DeleteFunc: func(object any) {
 			if lost, ok := object.(cache.DeletedFinalStateUnknown); ok {
 				object = lost.Obj
@@ -211,26 +217,24 @@ func (o *observer) processes(state world.State) {
 	}
 }
 
-// ordinal returns the identity of a pod of a StatefulSet, new if not seen before.
-func (o *observer) ordinal(pod *corev1.Pod, set string) *ordinal {
-	name := pod.Namespace + "/" + pod.Name
-	if x := o.ordinals[name]; x != nil {
-		return x
+// ordinal returns the identity, new if not seen before.
+func (o *observer) ordinal(id identity.Identity) *ordinal {
+	x := o.ordinals[id.String()]
+	if x == nil {
+		x = &ordinal{name: id.String(), id: id}
+		o.ordinals[x.name] = x
 	}
-	index, _ := strconv.Atoi(strings.TrimPrefix(pod.Name, set+"-")) // Only for sorting: zero does.
-	x := &ordinal{name: name, set: pod.Namespace + "/" + set, index: index}
-	o.ordinals[name] = x
 	return x
 }
 
 func (o *observer) podSeen(pod *corev1.Pod) {
 	i := o.pods[pod.UID]
 	if i == nil {
-		owner := metav1.GetControllerOfNoCopy(pod)
-		if owner == nil || owner.Kind != "StatefulSet" {
+		id, ok := identity.Of(pod)
+		if !ok {
 			return
 		}
-		i = &incarnation{of: o.ordinal(pod, owner.Name)}
+		i = &incarnation{of: o.ordinal(id)}
 		i.of.incarnations++
 		i.number = i.of.incarnations
 		i.of.current = i
@@ -295,12 +299,18 @@ func (o *observer) eventSeen(e *eventsv1.Event) {
 	if e.Series != nil {
 		count = int(e.Series.Count)
 	}
-	for _, a := range o.attempts {
-		if a.pod == e.Regarding.UID {
-			count -= a.count
-		}
+	o.attempts = append(o.attempts, attempt{pod: e.Regarding.UID, at: time.Now(), count: count - o.told[e.UID]})
+	o.told[e.UID] = count
+}
+
+// tenancyGone ends the hold of a record that was deleted: nothing says any more
+// that the identity is held.
+func (o *observer) tenancyGone(t *holdfastv1alpha1.Tenancy) {
+	if ord := o.ordinals[t.Namespace+"/"+t.Name]; ord != nil && ord.held {
+		now := since(time.Now(), o.zero)
+		ord.holds[len(ord.holds)-1].To, ord.held = &now, false
+		o.add(report.Event{Ordinal: ord.name, Kind: report.Released, By: ord.holds[len(ord.holds)-1].By, Evidence: "nothing", Detail: "the record was deleted"})
 	}
-	o.attempts = append(o.attempts, attempt{pod: e.Regarding.UID, at: time.Now(), count: max(count, 1)})
 }
 
 // tenancySeen follows an identity's hold: who holds it, why, and what released it.

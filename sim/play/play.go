@@ -34,7 +34,8 @@ type Options struct {
 const region = "sim"
 
 // Run plays the scenario under one scheduler. An error means that the engine
-// failed, never that an expectation was not met: that stands in the report.
+// failed, or wraps an *ObjectError; never that an expectation was not met or a step
+// could not be played: that stands in the report.
 func Run(s *scenario.Scenario, o Options) (*report.Run, error) {
 	objects, err := s.Decode()
 	if err != nil {
@@ -94,9 +95,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		until = o.Until
 	}
 	steps := &steps{cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}}
-	if err := steps.play(ctx, s, o.Scheduler, until); err != nil {
-		return nil, err
-	}
+	steps.play(ctx, s, o.Scheduler, until)
 	sleepUntil(zero.Add(until))
 
 	run := &report.Run{Scheduler: string(o.Scheduler), Until: metav1.Duration{Duration: until}}
@@ -104,7 +103,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		run.Violations = append(run.Violations, violation(v, zero))
 	}
 	seen.summarise(run, checker.Ordinals())
-	run.Checks = report.Judge(s.Expect[o.Scheduler], run)
+	run.Checks = append(steps.failed, report.Judge(s.Expect[o.Scheduler], run)...)
 	return run, nil
 }
 

@@ -17,7 +17,7 @@ func (o *observer) sorted() []*ordinal {
 		all = append(all, x)
 	}
 	slices.SortFunc(all, func(a, b *ordinal) int {
-		return cmp.Or(cmp.Compare(a.set, b.set), cmp.Compare(a.index, b.index), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.id.Namespace, b.id.Namespace), cmp.Compare(a.id.Set, b.id.Set), cmp.Compare(a.id.Ordinal, b.id.Ordinal))
 	})
 	return all
 }

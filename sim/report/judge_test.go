@@ -245,6 +245,12 @@ func TestJudgeHolds(t *testing.T) {
 			want: failed("default/web-0 is held by the guard, not released",
 				"held by the guard from 4m30s to 30m44s, released by KubeletConfirmed"),
 		},
+		"ended without evidence, and should not have ended": {
+			expected: scenario.Hold{Ordinal: "web-0", By: scenario.ByScheduler},
+			found:    []Hold{{Ordinal: "default/web-0", By: "scheduler", From: at("4m31s"), To: until("9m")}},
+			want: failed("default/web-0 is held by the scheduler, not released",
+				"held by the scheduler from 4m31s to 9m"),
+		},
 		"released too late": {
 			expected: scenario.Hold{Ordinal: "web-0", By: scenario.ByGuard, Evidence: "KubeletConfirmed", To: around("30m", "43s")},
 			found:    []Hold{byGuard},
@@ -268,7 +274,7 @@ func TestJudgeHolds(t *testing.T) {
 
 func TestJudgeNoOtherHolds(t *testing.T) {
 	const name = "no other hold of a pod that a step deleted"
-	guard := Hold{Ordinal: "default/web-0", By: "guard", From: at("4m30s"), To: until("30m")}
+	guard := Hold{Ordinal: "default/web-0", By: "guard", From: at("4m30s"), To: until("30m"), Evidence: "KubeletConfirmed"}
 	forceDelete := []Event{step("4m30s", "force-delete web-0"), pod("4m30.2s", DeletionAsked, 1, "a-0")}
 
 	for sentence, tc := range map[string]struct {
@@ -279,21 +285,21 @@ func TestJudgeNoOtherHolds(t *testing.T) {
 	}{
 		"nothing is held": {events: forceDelete, want: ok(name)},
 		"the hold is listed": {
-			expected: []scenario.Hold{{Ordinal: "web-0", By: scenario.ByGuard}},
+			expected: []scenario.Hold{{Ordinal: "web-0", By: scenario.ByGuard, Evidence: "KubeletConfirmed"}},
 			events:   forceDelete, found: []Hold{guard}, want: ok(name),
 		},
 		"the hold is not listed": {
 			events: forceDelete, found: []Hold{guard},
-			want: failed(name, "default/web-0 was held by the guard from 4m30s to 30m"),
+			want: failed(name, "default/web-0 was held by the guard from 4m30s to 30m, released by KubeletConfirmed"),
 		},
 		"a second hold is not listed": {
-			expected: []scenario.Hold{{Ordinal: "web-0", By: scenario.ByGuard}},
+			expected: []scenario.Hold{{Ordinal: "web-0", By: scenario.ByGuard, Evidence: "KubeletConfirmed"}},
 			events:   forceDelete, found: []Hold{guard, {Ordinal: "default/web-0", By: "scheduler", From: at("30m")}},
 			want: failed(name, "default/web-0 was held by the scheduler from 30m to the end"),
 		},
 		"the object is gone at once": {
 			events: []Event{step("4m30s", "force-delete web-0"), pod("4m30s", Removed, 1, "a-0")}, found: []Hold{guard},
-			want: failed(name, "default/web-0 was held by the guard from 4m30s to 30m"),
+			want: failed(name, "default/web-0 was held by the guard from 4m30s to 30m, released by KubeletConfirmed"),
 		},
 		"evicted long after the last step": {
 			events: []Event{step("3m", "cut off the node of web-0"), pod("8m51s", DeletionAsked, 1, "a-0")}, found: []Hold{guard},

@@ -218,7 +218,8 @@ type Expectation struct {
 	// NoOtherHolds: every hold of a pod that was deleted by a step is listed in Holds.
 	NoOtherHolds bool `json:"noOtherHolds,omitempty"`
 	// SchedulingAttemptsWhileHeldMax bounds how often the scheduler tried a pod
-	// while it was held (L3); absent: not asked.
+	// while it was held (L3); absent: not asked. Only 0 is exact: the scheduler
+	// tells of its third and later attempts minutes late.
 	SchedulingAttemptsWhileHeldMax *int `json:"schedulingAttemptsWhileHeldMax,omitempty"`
 }
 

@@ -89,9 +89,16 @@ func validateNodeGroups(groups []NodeGroup, p *field.Path) field.ErrorList {
 		} else {
 			total += g.Count
 		}
+		if last := fmt.Sprintf("%s-%d", g.Name, g.Count-1); len(last) > validation.LabelValueMaxLength {
+			errs = append(errs, field.Invalid(p.Child("name"), g.Name, fmt.Sprintf("too long: a node is named %s, and that is a label too, of at most %d characters", last, validation.LabelValueMaxLength)))
+		}
 		for _, resource := range sets.List(sets.KeySet(g.Capacity)) {
-			if quantity := g.Capacity[resource]; quantity.Sign() <= 0 {
+			quantity := g.Capacity[resource]
+			if quantity.Sign() <= 0 {
 				errs = append(errs, field.Invalid(p.Child("capacity").Key(string(resource)), quantity.String(), "must be greater than zero"))
+			}
+			if resource != corev1.ResourceCPU && quantity.MilliValue()%1000 != 0 {
+				errs = append(errs, field.Invalid(p.Child("capacity").Key(string(resource)), quantity.String(), "must be a whole number"))
 			}
 		}
 		errs = append(errs, validateLabels(g.Labels, p.Child("labels"))...)

@@ -253,6 +253,16 @@ func TestValidateCluster(t *testing.T) {
 			edit: func(c *Cluster) { c.NodeGroups[0].Capacity[corev1.ResourcePods] = resource.MustParse("0") },
 			want: []string{`cluster.nodeGroups[0].capacity[pods]: Invalid value: "0": must be greater than zero`},
 		},
+		"half a pod, and a name that no label can have": {
+			edit: func(c *Cluster) {
+				c.NodeGroups[0].Capacity[corev1.ResourcePods] = resource.MustParse("1500m")
+				c.NodeGroups[0].Name = strings.Repeat("a", 62)
+			},
+			want: []string{
+				"cluster.nodeGroups[0].name: Invalid value: ",
+				`cluster.nodeGroups[0].capacity[pods]: Invalid value: "1500m": must be a whole number`,
+			},
+		},
 		"labels that cannot be, and one that the engine sets": {
 			edit: func(c *Cluster) {
 				c.NodeGroups[0].Labels = map[string]string{"disk": "very fast", "kubernetes.io/hostname": "x", "-": "y"}
