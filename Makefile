@@ -23,8 +23,12 @@ race: ## The race detector, where it can run
 
 .PHONY: golden
 golden: ## Rewrite the goldens and show the diff: commit only what you can explain
-	$(GO) test $(HEAVY) ./sim/play ./sim/scenario -rewrite
-	git --no-pager diff --stat -- '*.golden' '*.schema.json'
+	$(GO) test $(HEAVY) ./sim/play ./sim/report ./sim/scenario -rewrite
+	git --no-pager diff -- '*.golden' '*.schema.json' '*/testdata/*'
+
+.PHONY: bench
+bench: ## How fast virtual time passes
+	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench . -benchtime 1x
 
 .PHONY: generate
 generate: ## Generated code and the CRD
