@@ -160,6 +160,18 @@ func TestDutyIsToEveryPodWithTheFinalizer(t *testing.T) {
 	}
 }
 
+// confirmed is the kubelet's last word.
+func confirmed(p *v1.Pod) {
+	p.Status.Phase = v1.PodSucceeded
+	p.Status.ContainerStatuses = []v1.ContainerStatus{{
+		Name: "c", ContainerID: "containerd://1", State: v1.ContainerState{Terminated: &v1.ContainerStateTerminated{Reason: "Completed"}},
+	}}
+	p.ManagedFields = []metav1.ManagedFieldsEntry{{
+		Manager: "kubelet", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", Subresource: "status",
+		FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:phase":{}}}`),
+	}}
+}
+
 func TestRecordIsRebuiltOnlyWhereNothingIsLost(t *testing.T) {
 	later := func(p *v1.Pod) { p.CreationTimestamp = metav1.NewTime(start.Add(time.Minute)) }
 	earlier := func(p *v1.Pod) { p.CreationTimestamp = metav1.NewTime(start.Add(-time.Minute)) }
@@ -175,6 +187,7 @@ func TestRecordIsRebuiltOnlyWhereNothingIsLost(t *testing.T) {
 		"never for a pod without a node":                     {nil, fence.SightLive, build(newUID), false},
 		"never without an object":                            {nil, fence.SightGone, nil, false},
 		"the final object of a pod without a record":         {nil, fence.SightFinal, build(newUID, on("b")), true},
+		"a final object that proves its own end":             {nil, fence.SightFinal, build(newUID, on("b"), confirmed), false},
 		"the final object of a pod younger than the receipt": {recorded(v1alpha1.Over), fence.SightFinal, build(newUID, on("b"), later), true},
 		"the late final object of an earlier incarnation":    {recorded(v1alpha1.Over), fence.SightFinal, build(newUID, on("b"), earlier), false},
 	} {

@@ -162,10 +162,19 @@ func adoptable(record *v1alpha1.Tenancy, t tenant) bool {
 	if t.pod == nil || t.pod.Spec.NodeName == "" || tenancy.Unclean(record) {
 		return false
 	}
+	if t.sight == fence.SightFinal && record == nil && provesItself(t) {
+		// Its record may just have been let go of: the event comes after the read.
+		return false
+	}
 	if t.sight == fence.SightLive || record == nil || record.Status.Evidence == nil {
 		return true
 	}
 	return !t.pod.CreationTimestamp.Before(&record.Status.Evidence.Time)
+}
+
+// provesItself reports whether the object alone shows that the incarnation is over.
+func provesItself(t tenant) bool {
+	return fence.Judge(fence.FactsOf(t.uid, t.pod, t.sight, nil, "", nil)).Release
 }
 
 // facts about the incarnation. No boot is ever told to be a new one: the first
@@ -184,7 +193,11 @@ func (g *Guard) forget(ctx context.Context, id identity.Identity, record *v1alph
 	if record == nil || record.DeletionTimestamp == nil || tenancy.Unclean(record) {
 		return nil
 	}
-	for _, pod := range []*v1.Pod{live, g.cachedPod(types.NamespacedName{Namespace: id.Namespace, Name: id.Name()})} {
+	key := types.NamespacedName{Namespace: id.Namespace, Name: id.Name()}
+	if len(g.finals.of(key)) > 0 {
+		return nil
+	}
+	for _, pod := range []*v1.Pod{live, g.cachedPod(key)} {
 		if pod != nil && isIncarnation(record, pod) {
 			return nil
 		}
