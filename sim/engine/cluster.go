@@ -28,6 +28,8 @@ type Options struct {
 	Timers Timers
 	// Without switches lines of defence off, for tests that show what each is worth.
 	Without []Defence
+	// WithoutRules switches rules of pkg/fence off by their names, for the same.
+	WithoutRules []string
 	// OnCommit is told of every write that the store commits; nil: nobody is. It
 	// must not block, and must not call the cluster.
 	OnCommit func()
@@ -72,7 +74,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	if o.Scheduler == Holdfast {
-		if err := addHoldfast(ctx, api, scheduler, o.Without); err != nil {
+		if err := addHoldfast(ctx, api, scheduler, o); err != nil {
 			return nil, fmt.Errorf("holdfast: %w", err)
 		}
 	}

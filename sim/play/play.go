@@ -26,6 +26,8 @@ type Options struct {
 	Until time.Duration
 	// Without switches lines of defence off, for tests that show what each is worth.
 	Without []engine.Defence
+	// WithoutRules switches rules of pkg/fence off by their names, for the same.
+	WithoutRules []string
 	// Progress is told how far the run is; nil: nobody is.
 	Progress *Progress
 }
@@ -55,10 +57,11 @@ func Run(s *scenario.Scenario, o Options) (*report.Run, error) {
 
 func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o Options) (*report.Run, error) {
 	cluster, err := engine.Start(ctx, engine.Options{
-		Scheduler: engine.Kind(o.Scheduler),
-		Timers:    timers(s.Timers),
-		Without:   o.Without,
-		OnCommit:  o.Progress.commit,
+		Scheduler:    engine.Kind(o.Scheduler),
+		Timers:       timers(s.Timers),
+		Without:      o.Without,
+		WithoutRules: o.WithoutRules,
+		OnCommit:     o.Progress.commit,
 	})
 	if err != nil {
 		return nil, err
