@@ -132,6 +132,7 @@ var restrictions = map[string]func(*jsonSchema){
 	"Cluster.StorageClasses":                     func(s *jsonSchema) { s.MaxItems = StorageClassesMax },
 	"NodeGroup.Count":                            func(s *jsonSchema) { s.Minimum, s.Maximum = new(1), new(GroupNodesMax) },
 	"Violation.Invariant":                        func(s *jsonSchema) { s.Enum = invariants },
+	"Violation.Outside":                          func(s *jsonSchema) { s.Enum = assertionKinds },
 	"Hold.Evidence":                              func(s *jsonSchema) { s.Enum = evidenceKinds },
 	"StorageClass.AttachSeconds":                 notNegativeSchema,
 	"StorageClass.DetachSeconds":                 notNegativeSchema,

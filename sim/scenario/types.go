@@ -225,11 +225,14 @@ type Expectation struct {
 
 // Violation is a time span in which an invariant is broken.
 type Violation struct {
-	// Invariant is S1 or S2.
+	// Invariant is S1, S2 or S3.
 	Invariant string `json:"invariant"`
-	// By is the identity ([namespace/]pod name) for S1, the claim's
+	// By is the identity ([namespace/]pod name) for S1 and S3, the claim's
 	// ([namespace/]name) for S2.
 	By string `json:"by"`
+	// Outside is the kind of the false assertion that it follows from, which puts it
+	// outside the trust boundary: Fenced, NodeRemoved or Attested; empty: inside.
+	Outside string `json:"outside,omitempty"`
 	// From is when it begins.
 	From *Moment `json:"from,omitempty"`
 	// To is when it ends.

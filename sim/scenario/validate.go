@@ -11,8 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
 // The closed lists of the format, for validation and schema alike.
@@ -22,11 +20,16 @@ var (
 	holderNames   = []HolderName{ByGuard, ByScheduler}
 	// invariants are those that are checked against the ground truth
 	// (docs/invariants.md).
-	invariants    = []string{"S1", "S2"}
-	evidenceKinds = []string{
-		string(v1alpha1.NeverBound), string(v1alpha1.KubeletConfirmed), string(v1alpha1.Attested),
-	}
+	invariants = []string{"S1", "S2", "S3"}
+	// evidenceKinds and assertionKinds are the table of docs/design.md, §2, in its
+	// order. A scenario may name a kind that no rule gives yet: it is then never found.
+	evidenceKinds  = []string{"NeverBound", "KubeletConfirmed", "Rebooted", "Fenced", "NodeRemoved", "Observed", "Attested"}
+	assertionKinds = []string{"Fenced", "NodeRemoved", "Attested"}
 )
+
+// IsAssertion says whether evidence of this kind rests on somebody's word. All other
+// evidence is proof.
+func IsAssertion(kind string) bool { return slices.Contains(assertionKinds, kind) }
 
 // engineLabels are set on every node by the engine.
 var engineLabels = sets.New(

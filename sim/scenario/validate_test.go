@@ -307,7 +307,24 @@ func TestValidateExpectations(t *testing.T) {
 		},
 		"an invariant that is not checked against the ground truth": {
 			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{{Invariant: "L3", By: "web-0"}}}},
-			want:   []string{`expect[default].violations[0].invariant: Unsupported value: "L3": supported values: "S1", "S2"`},
+			want:   []string{`expect[default].violations[0].invariant: Unsupported value: "L3": supported values: "S1", "S2", "S3"`},
+		},
+		"violations outside the trust boundary, and a false proof": {
+			expect: map[Scheduler]Expectation{Holdfast: {Violations: []Violation{
+				{Invariant: "S1", By: "web-0", Outside: "Fenced"}, {Invariant: "S1", By: "web-1", Outside: "NodeRemoved"},
+				{Invariant: "S2", By: "data-web-0", Outside: "Attested"}, {Invariant: "S3", By: "web-0"},
+			}}},
+		},
+		"outside by a proof, by nothing that exists, and outside where nothing is": {
+			expect: map[Scheduler]Expectation{Holdfast: {Violations: []Violation{
+				{Invariant: "S1", By: "web-0", Outside: "KubeletConfirmed"}, {Invariant: "S1", By: "web-0", Outside: "Rumour"},
+				{Invariant: "S3", By: "web-0", Outside: "Attested"},
+			}}},
+			want: []string{
+				`expect[holdfast].violations[0].outside: Unsupported value: "KubeletConfirmed": supported values: "Fenced", "NodeRemoved", "Attested"`,
+				`expect[holdfast].violations[1].outside: Unsupported value: "Rumour": supported values: "Fenced", "NodeRemoved", "Attested"`,
+				`expect[holdfast].violations[2].outside: Forbidden: S3 is never outside the trust boundary`,
+			},
 		},
 		"a violation that ends before it begins": {
 			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{{Invariant: "S1", By: "web-0", From: moment(2), To: moment(1)}}}},
@@ -336,13 +353,21 @@ func TestValidateExpectations(t *testing.T) {
 			expect: map[Scheduler]Expectation{Holdfast: {Ordinals: []Ordinal{{Name: "web-0"}, {Name: "default/web-0"}}}},
 			want:   []string{`expect[holdfast].ordinals[1].name: Duplicate value: "default/web-0"`},
 		},
+		"evidence of every kind": {
+			expect: map[Scheduler]Expectation{Holdfast: {Holds: []Hold{
+				{Ordinal: "web-0", By: ByGuard, Evidence: "NeverBound"}, {Ordinal: "web-1", By: ByGuard, Evidence: "KubeletConfirmed"},
+				{Ordinal: "web-2", By: ByGuard, Evidence: "Rebooted"}, {Ordinal: "web-3", By: ByGuard, Evidence: "Fenced"},
+				{Ordinal: "web-4", By: ByGuard, Evidence: "NodeRemoved"}, {Ordinal: "web-5", By: ByGuard, Evidence: "Observed"},
+				{Ordinal: "web-6", By: ByGuard, Evidence: "Attested"},
+			}}},
+		},
 		"evidence of no kind, and an end without any": {
 			expect: map[Scheduler]Expectation{Holdfast: {Holds: []Hold{
 				{Ordinal: "web-0", By: ByGuard, Evidence: "Rumour", To: moment(2)},
 				{Ordinal: "web-1", By: ByGuard, To: moment(2)},
 			}}},
 			want: []string{
-				`expect[holdfast].holds[0].evidence: Unsupported value: "Rumour": supported values: "NeverBound", "KubeletConfirmed", "Attested"`,
+				`expect[holdfast].holds[0].evidence: Unsupported value: "Rumour": supported values: "NeverBound", "KubeletConfirmed", "Rebooted", "Fenced", "NodeRemoved", "Observed", "Attested"`,
 				`expect[holdfast].holds[1].evidence: Required value: a hold that ends is released by evidence`,
 			},
 		},
