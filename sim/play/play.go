@@ -66,8 +66,8 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if err != nil {
 		return nil, err
 	}
-	seen := newObserver()
 	checker := check.New()
+	seen := newObserver(checker)
 	w, err := world.New(world.Config{
 		Nodes:   nodes(s.Cluster),
 		Classes: classes(s.Cluster),
@@ -111,7 +111,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 }
 
 func violation(v check.Violation, zero time.Time) report.Violation {
-	r := report.Violation{Invariant: string(v.Invariant), By: v.By, Nodes: v.Nodes, From: since(v.From, zero)}
+	r := report.Violation{
+		Invariant: string(v.Invariant), By: v.By, Outside: v.Outside, Evidence: v.Evidence, Nodes: v.Nodes, From: since(v.From, zero),
+	}
 	if !v.To.IsZero() {
 		to := since(v.To, zero)
 		r.To = &to
