@@ -107,6 +107,14 @@ func TestFalseAssertions(t *testing.T) {
 			},
 			want: []Violation{outside("Attested", s1(6, toTheEnd, "a", "b", "c")), outside("Fenced", s1(8, toTheEnd, "b", "c"))},
 		},
+		"two that each came after the false word about the other: the earlier word counts": {
+			story: []event{asserted(2, "u1", "NodeRemoved"), begins(3, "u2", "b"), asserted(4, "u2", "Fenced"), begins(6, "u1", "a")},
+			want:  []Violation{outside("NodeRemoved", s1(6, toTheEnd, "a", "b"))},
+		},
+		"two false words in one instant: the kinds decide, not chance": {
+			story: []event{asserted(2, "u1", "NodeRemoved"), asserted(2, "u2", "Fenced"), begins(3, "u2", "b"), begins(6, "u1", "a")},
+			want:  []Violation{outside("Fenced", s1(6, toTheEnd, "a", "b"))},
+		},
 		"the word about another identity excuses nothing": {
 			story: []event{begins(1, "u1", "a"), asserted(5, "u9", "Attested"), begins(6, "u2", "b")},
 			want:  []Violation{s1(6, toTheEnd, "a", "b")},

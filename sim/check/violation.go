@@ -11,8 +11,8 @@ const (
 	// S2: at most one node has a live write path to a ReadWriteOnce volume that a
 	// running pod uses; for ReadWriteOncePod at most one pod.
 	S2 Invariant = "S2"
-	// S3: no identity is released on a proof that is not true in the world. What a false
-	// assertion leads to is not held against S3, but marks violations as Outside.
+	// S3, as far as the world can tell: no identity is released on a proof that is not
+	// true. A false assertion does not break it, but puts what follows Outside.
 	S3 Invariant = "S3"
 )
 
