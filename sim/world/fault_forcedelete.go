@@ -3,11 +3,16 @@ package world
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
+
+// impatience is how long an operator looks at a pod that a force delete did not
+// remove.
+const impatience = time.Second
 
 // ForceDelete is what an operator does who has lost patience:
 // kubectl delete pod --force --grace-period=0.
@@ -28,6 +33,9 @@ func (f ForceDelete) apply(ctx context.Context, w *World) error {
 	if err := pods.Delete(ctx, f.Pod, metav1.DeleteOptions{
 		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &pod.UID},
 	}); err != nil || !f.StripFinalizers {
+		return err
+	}
+	if err := sleep(ctx, impatience); err != nil {
 		return err
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"finalizers":null}}`, pod.UID)
