@@ -24,14 +24,16 @@ const (
 type Options struct {
 	// Scheduler is which one schedules; required.
 	Scheduler Kind
+	// Store is what the API server keeps its objects in; empty: Memory.
+	Store StoreKind
 	// Timers replace upstream's.
 	Timers Timers
 	// Without switches lines of defence off, for tests that show what each is worth.
 	Without []Defence
 	// WithoutRules switches rules of pkg/fence off by their names, for the same.
 	WithoutRules []string
-	// OnCommit is told of every write that the store commits; nil: nobody is. It
-	// must not block, and must not call the cluster.
+	// OnCommit is told of every change that the store commits, at the virtual instant
+	// of the commit; nil: nobody is. It must not block, and must not call the cluster.
 	OnCommit func()
 }
 
@@ -62,7 +64,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := setTolerationSeconds(*timers.TolerationSeconds); err != nil {
 		return nil, err
 	}
-	api, err := StartAPIServer(ctx)
+	api, err := startAPIServer(ctx, o.Store)
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}

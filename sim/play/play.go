@@ -22,6 +22,8 @@ import (
 type Options struct {
 	// Scheduler is the one that the run has.
 	Scheduler scenario.Scheduler
+	// Store is what the control plane keeps its objects in; empty: engine.Memory.
+	Store engine.StoreKind
 	// Until ends the run earlier or later than the scenario says; zero: as it says.
 	Until time.Duration
 	// Without switches lines of defence off, for tests that show what each is worth.
@@ -58,6 +60,7 @@ func Run(s *scenario.Scenario, o Options) (*report.Run, error) {
 func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o Options) (*report.Run, error) {
 	cluster, err := engine.Start(ctx, engine.Options{
 		Scheduler:    engine.Kind(o.Scheduler),
+		Store:        o.Store,
 		Timers:       timers(s.Timers),
 		Without:      o.Without,
 		WithoutRules: o.WithoutRules,
