@@ -51,8 +51,8 @@ met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself faile
 
 The API server keeps its objects in etcd's API in memory. With --store etcd it keeps
 them in a real etcd server inside this process instead: a cross-check, several times
-slower. No network is used, and the data directory, among the system's temporary
-files, is removed when the run ends.`,
+slower. No network is used. The data directory, holdfast-etcd-* among the system's
+temporary files, is removed when the run ends; a process that is killed leaves it.`,
 		Example: `  # The story of a node that goes silent, under both schedulers
   holdfast sim run sim/scenarios/silent-node.yaml
 

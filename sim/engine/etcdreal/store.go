@@ -49,7 +49,7 @@ type Store struct {
 }
 
 // Start starts a server over an empty data directory and returns once it serves. It
-// must be closed, or the directory stays.
+// must be closed, or the directory stays, as it does when the process is killed.
 func Start(o Options) (*Store, error) {
 	data, err := os.MkdirTemp(o.Folder, "holdfast-etcd-")
 	if err != nil {
