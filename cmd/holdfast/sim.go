@@ -50,7 +50,7 @@ Exit codes: 0 everything was as expected; 1 an expectation or an invariant was n
 met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself failed.
 
 The API server keeps its objects in etcd's API in memory. With --store etcd it keeps
-them in a real etcd server inside this process instead: a cross-check, several times
+them in a real etcd server inside this process instead: a cross-check, and somewhat
 slower. No network is used. The data directory, holdfast-etcd-* among the system's
 temporary files, is removed when the run ends; a process that is killed leaves it.`,
 		Example: `  # The story of a node that goes silent, under both schedulers

@@ -17,7 +17,7 @@ import (
 // failureEvery, and over the slower store short enough that all stories together
 // take less than three minutes.
 var benchmarkLengths = map[engine.StoreKind]time.Duration{
-	engine.Memory: 2 * time.Hour,
+	engine.Memory: time.Hour,
 	engine.Etcd:   30 * time.Minute,
 }
 
