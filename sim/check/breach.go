@@ -113,14 +113,16 @@ const (
 	manyNodes
 )
 
-// sharingOf reads access modes as the attach-detach controller does: one mode of
-// many nodes is enough to let many nodes attach (docs/kubernetes-facts.md §5). Unlike
-// there, no modes at all count as ReadWriteOnce: what is not known to be shared is not.
+// sharingOf reads access modes as a promise about writers: only ReadWriteMany allows
+// writers on many nodes. The attach-detach controller lets ReadOnlyMany attach to
+// many nodes too (docs/kubernetes-facts.md §5.6), but those may only read, and a path
+// that is read-only is no Writer. No modes at all count as ReadWriteOnce: what is not
+// known to be shared is not.
 func sharingOf(modes []corev1.PersistentVolumeAccessMode) sharing {
 	switch {
 	case slices.Contains(modes, corev1.ReadWriteOncePod):
 		return onePod
-	case slices.Contains(modes, corev1.ReadWriteMany), slices.Contains(modes, corev1.ReadOnlyMany):
+	case slices.Contains(modes, corev1.ReadWriteMany):
 		return manyNodes
 	}
 	return oneNode

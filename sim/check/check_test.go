@@ -228,8 +228,16 @@ func TestS2(t *testing.T) {
 			story: []change{opened(1, writer("u1", "a", rwop)), opened(5, writer("u2", "a", rwop)), closed(9, writer("u2", "a"))},
 			want:  []Violation{s2(5, 9, "a")},
 		},
-		"ReadWriteMany and ReadOnlyMany: as many as like": {
-			story: []change{opened(1, writer("u1", "a", rwx)), opened(5, writer("u2", "b", rwx)), opened(6, writer("u3", "c", rox))},
+		"ReadWriteMany: as many as like": {
+			story: []change{opened(1, writer("u1", "a", rwx)), opened(5, writer("u2", "b", rwx)), opened(6, writer("u3", "c", rwx, rox))},
+		},
+		"ReadWriteOnce beside ReadOnlyMany: many may attach, and one of them write": {
+			story: []change{opened(1, writer("u1", "a", rwo, rox)), opened(5, writer("u2", "b", rwo, rox))},
+			want:  []Violation{s2(5, toTheEnd, "a", "b")},
+		},
+		"ReadOnlyMany alone is no leave to write from two nodes": {
+			story: []change{opened(1, writer("u1", "a", rox)), opened(5, writer("u2", "b", rox)), closed(9, writer("u1", "a"))},
+			want:  []Violation{s2(5, 9, "a", "b")},
 		},
 		"ReadWriteOnce beside ReadWriteMany: attaching to many nodes is allowed": {
 			story: []change{opened(1, writer("u1", "a", rwo, rwx)), opened(5, writer("u2", "b", rwo, rwx))},
