@@ -103,6 +103,7 @@ func (k *kubelet) start(ctx context.Context) {
 	k.running.Go(func() { k.syncLoop(ctx) })
 	k.running.Go(func() { k.reports.sendUntil(ctx) })
 	k.running.Go(func() { k.housekeepUntil(ctx) })
+	k.running.Go(func() { k.volumes.unmountOrphansUntil(ctx) })
 }
 
 // syncLoop hands the pods that the source reports to their workers.

@@ -15,15 +15,20 @@ type machine struct {
 	// offset shifts its periodic work against that of the others.
 	offset time.Duration
 	// boots counts how often it was switched on.
-	boots   int
-	ledger  *ledger
-	link    *link
+	boots  int
+	ledger *ledger
+	link   *link
+	// drivers are the CSI drivers that run on it.
+	drivers []driver
+	// mounts are of this boot.
+	mounts  *mounts
 	runtime *containerRuntime
 	kubelet *kubelet
 }
 
 func newMachine(w *World, spec NodeSpec, index int, offset time.Duration) (*machine, error) {
-	m := &machine{spec: spec, index: index, offset: offset, boots: 1, ledger: w.ledger, link: newLink()}
+	m := &machine{spec: spec, index: index, offset: offset, boots: 1, ledger: w.ledger, link: newLink(), drivers: w.storage.drivers}
+	m.mounts = newMounts(spec.Name, w.ledger)
 	m.runtime = newContainerRuntime(m)
 	var err error
 	m.kubelet, err = newKubelet(m, w.config.REST, &w.running)

@@ -76,7 +76,7 @@ func (k *kubelet) setNodeStatus(s *corev1.NodeStatus) {
 	s.NodeInfo.ContainerRuntimeVersion = "containerd://sim"
 	s.NodeInfo.KernelVersion, s.NodeInfo.OSImage = "sim", "sim"
 	s.NodeInfo.OperatingSystem, s.NodeInfo.Architecture = "linux", "amd64"
-	s.VolumesInUse = k.volumes.inUse()
+	s.VolumesInUse = k.volumes.inUse(s.VolumesInUse)
 
 	now := metav1.Now()
 	setNodeCondition(s, now, corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available")

@@ -34,11 +34,18 @@ type NodeSpec struct {
 	Capacity corev1.ResourceList
 	// Labels are added to those that every node has.
 	Labels map[string]string
+	// AttachLimit is how many disks can be attached to it; 0: any number.
+	AttachLimit int
 }
 
 // ClassSpec is a kind of disk and how its storage behaves.
 type ClassSpec struct {
 	Name string
+	// Topology is from where its disks can be reached; Zone if empty.
+	Topology Topology
+	// Unattached disks are reached without being attached, so nothing ever refuses
+	// or fences a node (H14). Those of Node and Anywhere always are.
+	Unattached bool
 	// Attach and Detach are how long the storage takes for it.
 	Attach, Detach time.Duration
 	// DetachFences says whether a finished detach cuts off the writes of a node
