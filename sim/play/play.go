@@ -148,7 +148,7 @@ func nodes(c scenario.Cluster) []world.NodeSpec {
 		for i := range g.Count {
 			specs = append(specs, world.NodeSpec{
 				Name: fmt.Sprintf("%s-%d", g.Name, i), Zone: g.Zone, Region: region,
-				Capacity: g.Capacity, Labels: g.Labels,
+				Capacity: g.Capacity, Labels: g.Labels, AttachLimit: valueOf(g.AttachLimit),
 			})
 		}
 	}
@@ -159,10 +159,19 @@ func classes(c scenario.Cluster) []world.ClassSpec {
 	var specs []world.ClassSpec
 	for _, k := range c.StorageClasses {
 		specs = append(specs, world.ClassSpec{
-			Name:   k.Name,
-			Attach: time.Duration(*k.AttachSeconds) * time.Second, Detach: time.Duration(*k.DetachSeconds) * time.Second,
-			DetachFences: *k.DetachFences,
+			Name: k.Name, Topology: world.Topology(k.Topology), Unattached: !*k.AttachRequired,
+			Attach: time.Duration(valueOf(k.AttachSeconds)) * time.Second, Detach: time.Duration(valueOf(k.DetachSeconds)) * time.Second,
+			DetachFences: valueOf(k.DetachFences),
 		})
 	}
 	return specs
+}
+
+// valueOf is the zero value of what does not apply.
+func valueOf[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
 }

@@ -82,6 +82,17 @@ func (p *steps) do(ctx context.Context, s *scenario.Step) error {
 	case s.ResumeWatch != nil:
 		p.cluster.Transport.Resume(s.ResumeWatch.Component, s.ResumeWatch.Resource)
 		return nil
+	case s.Storage != nil:
+		node := ""
+		if s.Storage.NodeTarget != (scenario.NodeTarget{}) {
+			var err error
+			if node, err = p.find(ctx, s, &s.Storage.NodeTarget); err != nil {
+				return err
+			}
+		}
+		return p.world.Apply(ctx, world.Storage{
+			Class: s.Storage.Class, Node: node, Attach: world.Answer(s.Storage.Attach), Detach: world.Answer(s.Storage.Detach),
+		})
 	}
 	return fmt.Errorf("the step does nothing that this version knows")
 }

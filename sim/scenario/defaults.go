@@ -46,6 +46,12 @@ func SetDefaults(s *Scenario) {
 		if class.Topology == "" {
 			class.Topology = TopologyZone
 		}
+		if class.AttachRequired == nil {
+			class.AttachRequired = new(class.attached())
+		}
+		if !*class.AttachRequired {
+			continue
+		}
 		if class.AttachSeconds == nil {
 			class.AttachSeconds = new(DefaultAttachSeconds)
 		}

@@ -1,6 +1,9 @@
 package scenario
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Describe says what the step does, as a transcript tells it.
 func (s *Step) Describe() string {
@@ -21,8 +24,26 @@ func (s *Step) Describe() string {
 		return "stall " + s.StallWatch.describe()
 	case s.ResumeWatch != nil:
 		return "resume " + s.ResumeWatch.describe()
+	case s.Storage != nil:
+		return s.Storage.describe()
 	}
 	return "do nothing"
+}
+
+func (s *Storage) describe() string {
+	words := map[Answer]string{Work: "works", Fail: "fails", Hang: "hangs"}
+	var said []string
+	if s.Attach != "" {
+		said = append(said, "attach "+words[s.Attach])
+	}
+	if s.Detach != "" {
+		said = append(said, "detach "+words[s.Detach])
+	}
+	description := fmt.Sprintf("storage %s: %s", s.Class, strings.Join(said, ", "))
+	if s.NodeTarget != (NodeTarget{}) {
+		description += " for " + s.NodeTarget.describe()
+	}
+	return description
 }
 
 func (t *NodeTarget) describe() string {

@@ -120,6 +120,7 @@ var enums = map[reflect.Type]any{
 	reflect.TypeFor[Topology]():     topologies,
 	reflect.TypeFor[OrdinalState](): ordinalStates,
 	reflect.TypeFor[HolderName]():   holderNames,
+	reflect.TypeFor[Answer]():       answers,
 }
 
 // restrictions narrow single fields, by Type.Field, as Validate does.
@@ -131,6 +132,7 @@ var restrictions = map[string]func(*jsonSchema){
 	"Cluster.NodeGroups":                         func(s *jsonSchema) { s.MinItems = 1 },
 	"Cluster.StorageClasses":                     func(s *jsonSchema) { s.MaxItems = StorageClassesMax },
 	"NodeGroup.Count":                            func(s *jsonSchema) { s.Minimum, s.Maximum = new(1), new(GroupNodesMax) },
+	"NodeGroup.AttachLimit":                      func(s *jsonSchema) { s.Minimum, s.Maximum = new(1), new(AttachLimitMax) },
 	"Violation.Invariant":                        func(s *jsonSchema) { s.Enum = invariants },
 	"Violation.Outside":                          func(s *jsonSchema) { s.Enum = assertionKinds },
 	"Hold.Evidence":                              func(s *jsonSchema) { s.Enum = evidenceKinds },
@@ -152,7 +154,11 @@ type schemaGenerator struct {
 func (g *schemaGenerator) structure(t reflect.Type) *jsonSchema {
 	s := &jsonSchema{Description: g.docs[t.Name()], Type: "object", AdditionalProperties: false}
 	for _, f := range jsonFields(t).inOrder {
-		name := t.Name() + "." + f.goField.Name
+		owner := t
+		if embedded := f.index[:len(f.index)-1]; len(embedded) > 0 {
+			owner = t.FieldByIndex(embedded).Type
+		}
+		name := owner.Name() + "." + f.goField.Name
 		property := property{name: f.name, schema: g.field(f.goField.Type, inJSON(g.docs[name], f.goField.Name, f.name))}
 		if restrict := restrictions[name]; restrict != nil {
 			restrict(property.schema)

@@ -106,6 +106,10 @@ func TestDescribe(t *testing.T) {
 		"ops attests that web-0 is over: rack unplugged":  {Attest: &Attest{Pod: "web-0", By: "ops", Reason: "rack unplugged"}},
 		"stall kube-scheduler's watch of tenancies":       {StallWatch: &WatchTarget{Component: "kube-scheduler", Resource: "tenancies"}},
 		"resume kube-scheduler's watch of tenancies":      {ResumeWatch: &WatchTarget{Component: "kube-scheduler", Resource: "tenancies"}},
+		"storage zonal: detach fails":                     {Storage: &Storage{Class: "zonal", Detach: Fail}},
+		"storage zonal: attach works, detach hangs for the node of db-0": {
+			Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{NodeOf: "db-0"}, Attach: Work, Detach: Hang},
+		},
 	} {
 		t.Run(want, func(t *testing.T) {
 			if got := step.Describe(); got != want {
@@ -119,7 +123,7 @@ func TestDescribe(t *testing.T) {
 func TestEveryActionIsKnownEverywhere(t *testing.T) {
 	full := Step{
 		Partition: &NodeTarget{Node: "a-0"}, Heal: &NodeTarget{}, ForceDelete: &ForceDelete{}, Attest: &Attest{},
-		StallWatch: &WatchTarget{}, ResumeWatch: &WatchTarget{},
+		StallWatch: &WatchTarget{}, ResumeWatch: &WatchTarget{}, Storage: &Storage{},
 	}
 	if got := full.actions(); !slices.Equal(got, actionNames) {
 		t.Errorf("got %v, want %v", got, actionNames)

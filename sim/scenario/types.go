@@ -86,14 +86,22 @@ type NodeGroup struct {
 	Capacity corev1.ResourceList `json:"capacity,omitempty"`
 	// Labels are added to those that every node has (hostname, zone, region, os, arch).
 	Labels map[string]string `json:"labels,omitempty"`
+	// AttachLimit is how many volumes can be attached to each of them: 1 to 1000; any
+	// number if absent.
+	AttachLimit *int `json:"attachLimit,omitempty"`
 }
 
 // StorageClass is a kind of disk and how its storage behaves.
 type StorageClass struct {
 	// Name is what claims refer to.
 	Name string `json:"name"`
-	// Topology is from where a volume can be reached. Only Zone as yet, and the default.
+	// Topology is from where a volume can be reached: Zone, from the zone in which it
+	// was made, and the default; Node, from that node alone; Anywhere, from every node.
 	Topology Topology `json:"topology,omitempty"`
+	// AttachRequired says whether a volume must be attached to a node. If not, nothing
+	// keeps a node from it, and nothing ever cuts one off. True if absent for Zone,
+	// always false for Node and Anywhere. The fields below are for attached volumes.
+	AttachRequired *bool `json:"attachRequired,omitempty"`
 	// AttachSeconds is how long attaching takes; 2 if absent.
 	AttachSeconds *int32 `json:"attachSeconds,omitempty"`
 	// DetachSeconds is how long detaching takes; 2 if absent.
@@ -103,11 +111,25 @@ type StorageClass struct {
 	DetachFences *bool `json:"detachFences,omitempty"`
 }
 
+// attached says whether volumes of the class are attached to nodes.
+func (c *StorageClass) attached() bool {
+	if c.AttachRequired != nil {
+		return *c.AttachRequired
+	}
+	return c.Topology != TopologyNode && c.Topology != TopologyAnywhere
+}
+
 // Topology is from where a volume can be reached.
 type Topology string
 
-// TopologyZone: from every node of the zone in which the volume was made.
-const TopologyZone Topology = "Zone"
+const (
+	// TopologyZone: from every node of the zone in which the volume was made.
+	TopologyZone Topology = "Zone"
+	// TopologyNode: from the node on which it was made.
+	TopologyNode Topology = "Node"
+	// TopologyAnywhere: from every node.
+	TopologyAnywhere Topology = "Anywhere"
+)
 
 // Object is one Kubernetes manifest inline, or a file of them: exactly one of the two.
 type Object struct {
@@ -147,6 +169,8 @@ type Step struct {
 	StallWatch *WatchTarget `json:"stallWatch,omitempty"`
 	// ResumeWatch lets them go on, with everything that was held up.
 	ResumeWatch *WatchTarget `json:"resumeWatch,omitempty"`
+	// Storage says how the storage of a class answers from now on.
+	Storage *Storage `json:"storage,omitempty"`
 }
 
 // After refers to another step.
@@ -192,6 +216,31 @@ type WatchTarget struct {
 	// Resource is the plural name, such as tenancies.
 	Resource string `json:"resource"`
 }
+
+// Storage says how the storage of a class answers. Without a node it is meant for
+// all of them, whatever was said of single ones before.
+type Storage struct {
+	// Class is the storage class, one whose volumes are attached.
+	Class string `json:"class"`
+	// NodeTarget limits it to calls about one node.
+	NodeTarget `json:",inline"`
+	// Attach is the answer to calls that attach; as before if absent.
+	Attach Answer `json:"attach,omitempty"`
+	// Detach is the answer to calls that detach; as before if absent.
+	Detach Answer `json:"detach,omitempty"`
+}
+
+// Answer is how storage answers a call.
+type Answer string
+
+const (
+	// Work: it does what is asked.
+	Work Answer = "Work"
+	// Fail: it refuses, and is asked again after a growing back-off of up to 5 minutes.
+	Fail Answer = "Fail"
+	// Hang: it does not answer until this changes.
+	Hang Answer = "Hang"
+)
 
 // Timers replace the defaults of upstream's controllers; absent keeps the default.
 type Timers struct {

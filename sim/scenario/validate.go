@@ -15,9 +15,10 @@ import (
 
 // The closed lists of the format, for validation and schema alike.
 var (
-	topologies    = []Topology{TopologyZone}
+	topologies    = []Topology{TopologyZone, TopologyNode, TopologyAnywhere}
 	ordinalStates = []OrdinalState{Running, Held, Pending, Absent}
 	holderNames   = []HolderName{ByGuard, ByScheduler}
+	answers       = []Answer{Work, Fail, Hang}
 	// invariants are those that are checked against the ground truth
 	// (docs/invariants.md).
 	invariants = []string{"S1", "S2", "S3"}
@@ -31,9 +32,10 @@ var (
 // evidence is proof.
 func IsAssertion(kind string) bool { return slices.Contains(assertionKinds, kind) }
 
-// engineLabels are set on every node by the engine.
+// engineLabels are set on nodes by the engine; the last by the driver of local disks.
 var engineLabels = sets.New(
 	corev1.LabelHostname, corev1.LabelTopologyZone, corev1.LabelTopologyRegion, corev1.LabelOSStable, corev1.LabelArchStable,
+	"topology.local.sim.holdfast.dev/node",
 )
 
 // Validate says what is wrong with a scenario whose defaults are set. Its
@@ -69,8 +71,31 @@ func validateCluster(c *Cluster, p *field.Path) field.ErrorList {
 		if !slices.Contains(topologies, class.Topology) {
 			errs = append(errs, field.NotSupported(p.Child("topology"), class.Topology, topologies))
 		}
-		errs = append(errs, notNegative(class.AttachSeconds, p.Child("attachSeconds"))...)
-		errs = append(errs, notNegative(class.DetachSeconds, p.Child("detachSeconds"))...)
+		errs = append(errs, validateAttaching(class, p)...)
+	}
+	return errs
+}
+
+// validateAttaching: what says how volumes are attached has a meaning only for
+// those that are.
+func validateAttaching(c *StorageClass, p *field.Path) field.ErrorList {
+	if c.attached() {
+		errs := append(notNegative(c.AttachSeconds, p.Child("attachSeconds")), notNegative(c.DetachSeconds, p.Child("detachSeconds"))...)
+		if c.Topology == TopologyNode || c.Topology == TopologyAnywhere {
+			errs = append(errs, field.Invalid(p.Child("attachRequired"), true, fmt.Sprintf("volumes of topology %s are never attached", c.Topology)))
+		}
+		return errs
+	}
+	var errs field.ErrorList
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"attachSeconds", c.AttachSeconds != nil}, {"detachSeconds", c.DetachSeconds != nil}, {"detachFences", c.DetachFences != nil},
+	} {
+		if f.set {
+			errs = append(errs, field.Forbidden(p.Child(f.name), "volumes of this class are not attached"))
+		}
 	}
 	return errs
 }
@@ -105,6 +130,9 @@ func validateNodeGroups(groups []NodeGroup, p *field.Path) field.ErrorList {
 			}
 		}
 		errs = append(errs, validateLabels(g.Labels, p.Child("labels"))...)
+		if limit := g.AttachLimit; limit != nil && (*limit < 1 || *limit > AttachLimitMax) {
+			errs = append(errs, field.Invalid(p.Child("attachLimit"), *limit, fmt.Sprintf("not in valid range [1, %d]", AttachLimitMax)))
+		}
 	}
 	return append(errs, atMost(total, NodesMax, p)...)
 }
@@ -176,6 +204,9 @@ func validateTimeline(s *Scenario, p *field.Path) field.ErrorList {
 		errs = append(errs, validateAction(step, p)...)
 		if step.Attest != nil && t.plays[Default][i] {
 			errs = append(errs, field.Forbidden(p.Child("attest"), "the default scheduler keeps no record to attest in: limit the step to schedulers: [holdfast]"))
+		}
+		if step.Storage != nil {
+			errs = append(errs, validateStorage(step.Storage, &s.Cluster, p.Child("storage"))...)
 		}
 		for _, target := range step.targets() {
 			p := p.Child(target.action)
@@ -281,11 +312,11 @@ func validateSchedulers(schedulers []Scheduler, p *field.Path) field.ErrorList {
 }
 
 // actionNames are the fields of a step of which it has exactly one.
-var actionNames = []string{"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch"}
+var actionNames = []string{"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch", "storage"}
 
 // actions are the names of those that the step has.
 func (s *Step) actions() []string {
-	has := []bool{s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil}
+	has := []bool{s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil, s.Storage != nil}
 	var names []string
 	for i, name := range actionNames {
 		if has[i] {
@@ -308,6 +339,9 @@ func (s *Step) targets() []target {
 	}
 	if s.Heal != nil {
 		targets = append(targets, target{s.Heal, "heal"})
+	}
+	if s.Storage != nil {
+		targets = append(targets, target{&s.Storage.NodeTarget, "storage"})
 	}
 	return targets
 }
@@ -367,6 +401,30 @@ func validateTarget(t target, p *field.Path) field.ErrorList {
 
 func validateWatch(w *WatchTarget, p *field.Path) field.ErrorList {
 	return append(notEmpty(w.Component, p.Child("component")), notEmpty(w.Resource, p.Child("resource"))...)
+}
+
+func validateStorage(s *Storage, c *Cluster, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch i := slices.IndexFunc(c.StorageClasses, func(class StorageClass) bool { return class.Name == s.Class }); {
+	case s.Class == "":
+		errs = append(errs, field.Required(p.Child("class"), ""))
+	case i < 0:
+		errs = append(errs, field.NotFound(p.Child("class"), s.Class))
+	case !c.StorageClasses[i].attached():
+		errs = append(errs, field.Invalid(p.Child("class"), s.Class, "volumes of this class are not attached"))
+	}
+	if s.Attach == "" && s.Detach == "" {
+		errs = append(errs, field.Required(p, "one of attach and detach, or both"))
+	}
+	for _, answer := range []struct {
+		name string
+		is   Answer
+	}{{"attach", s.Attach}, {"detach", s.Detach}} {
+		if answer.is != "" && !slices.Contains(answers, answer.is) {
+			errs = append(errs, field.NotSupported(p.Child(answer.name), answer.is, answers))
+		}
+	}
+	return errs
 }
 
 // nodeNames are those of all machines.

@@ -216,6 +216,68 @@ func TestValidateNodeTargets(t *testing.T) {
 	}
 }
 
+func TestValidateStorageSteps(t *testing.T) {
+	storage := func(s Storage) Step { return Step{Name: "storage", At: minutes(2), Storage: &s} }
+	for name, tc := range map[string]struct {
+		steps []Step
+		want  []string
+	}{
+		"of all nodes, of one, and of one that was found": {
+			steps: []Step{
+				cut("cut", minutes(1)),
+				{At: minutes(2), Storage: &Storage{Class: "zonal", Attach: Fail, Detach: Hang}},
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{Node: "a-1"}, Detach: Work}},
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{NodeOfStep: "cut"}, Detach: Work}},
+			},
+		},
+		"nothing is said": {
+			steps: []Step{storage(Storage{Class: "zonal"})},
+			want:  []string{`timeline[0].storage: Required value: one of attach and detach, or both`},
+		},
+		"answers that there are not": {
+			steps: []Step{storage(Storage{Class: "zonal", Attach: "Refuse", Detach: "fail"})},
+			want: []string{
+				`timeline[0].storage.attach: Unsupported value: "Refuse": supported values: "Work", "Fail", "Hang"`,
+				`timeline[0].storage.detach: Unsupported value: "fail"`,
+			},
+		},
+		"no class, one that does not exist, and one that is not attached": {
+			steps: []Step{
+				{At: minutes(2), Storage: &Storage{Detach: Fail}},
+				{At: minutes(2), Storage: &Storage{Class: "none", Detach: Fail}},
+				{At: minutes(2), Storage: &Storage{Class: "shared", Detach: Fail}},
+			},
+			want: []string{
+				`timeline[0].storage.class: Required value`,
+				`timeline[1].storage.class: Not found: "none"`,
+				`timeline[2].storage.class: Invalid value: "shared": volumes of this class are not attached`,
+			},
+		},
+		"a node that is not in the cluster, and two ways to find one": {
+			steps: []Step{
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{Node: "a-2"}, Detach: Fail}},
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{Node: "a-0", NodeOf: "web-0"}, Detach: Fail}},
+			},
+			want: []string{
+				`timeline[0].storage.node: Not found: "a-2"`,
+				`timeline[1].storage: Invalid value: "2 of them": want at most one`,
+			},
+		},
+		"the node of a step about all of them": {
+			steps: []Step{storage(Storage{Class: "zonal", Detach: Fail}), {At: minutes(3), Heal: &NodeTarget{NodeOfStep: "storage"}}},
+			want:  []string{`timeline[1].heal.nodeOfStep: Invalid value: "storage": that step finds no node`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			s.Cluster.StorageClasses = []StorageClass{{Name: "zonal"}, {Name: "shared", Topology: TopologyAnywhere}}
+			SetDefaults(s)
+			s.Timeline = tc.steps
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
+
 func TestValidateCluster(t *testing.T) {
 	for name, tc := range map[string]struct {
 		edit func(*Cluster)
@@ -282,9 +344,46 @@ func TestValidateCluster(t *testing.T) {
 			},
 			want: []string{
 				`cluster.storageClasses[1].name: Duplicate value: "zonal"`,
-				`cluster.storageClasses[1].topology: Unsupported value: "Region": supported values: "Zone"`,
+				`cluster.storageClasses[1].topology: Unsupported value: "Region": supported values: "Zone", "Node", "Anywhere"`,
 				`cluster.storageClasses[1].attachSeconds: Invalid value: -1: must not be negative`,
 				`cluster.storageClasses[1].detachSeconds: Invalid value: -2: must not be negative`,
+			},
+		},
+		"classes whose volumes are not attached, and what they cannot have": {
+			edit: func(c *Cluster) {
+				c.StorageClasses = []StorageClass{
+					{Name: "shared", Topology: TopologyAnywhere, DetachFences: new(true)},
+					{Name: "local", Topology: TopologyNode, AttachRequired: new(false), AttachSeconds: new(int32(1))},
+					{Name: "open", Topology: TopologyZone, AttachRequired: new(false), DetachSeconds: new(int32(1))},
+				}
+			},
+			want: []string{
+				`cluster.storageClasses[0].detachFences: Forbidden: volumes of this class are not attached`,
+				`cluster.storageClasses[1].attachSeconds: Forbidden: volumes of this class are not attached`,
+				`cluster.storageClasses[2].detachSeconds: Forbidden: volumes of this class are not attached`,
+			},
+		},
+		"attaching what cannot be attached": {
+			edit: func(c *Cluster) {
+				c.StorageClasses = []StorageClass{
+					{Name: "shared", Topology: TopologyAnywhere, AttachRequired: new(true)},
+					{Name: "local", Topology: TopologyNode, AttachRequired: new(true)},
+				}
+			},
+			want: []string{
+				`cluster.storageClasses[0].attachRequired: Invalid value: true: volumes of topology Anywhere are never attached`,
+				`cluster.storageClasses[1].attachRequired: Invalid value: true: volumes of topology Node are never attached`,
+			},
+		},
+		"attach limits": {
+			edit: func(c *Cluster) {
+				c.NodeGroups[0].AttachLimit = new(1)
+				c.NodeGroups = append(c.NodeGroups,
+					NodeGroup{Name: "b", Zone: "z", Count: 1, AttachLimit: new(0)}, NodeGroup{Name: "c", Zone: "z", Count: 1, AttachLimit: new(1001)})
+			},
+			want: []string{
+				`cluster.nodeGroups[1].attachLimit: Invalid value: 0: not in valid range [1, 1000]`,
+				`cluster.nodeGroups[2].attachLimit: Invalid value: 1001: not in valid range [1, 1000]`,
 			},
 		},
 	} {
