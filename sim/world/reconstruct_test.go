@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -154,6 +155,38 @@ func TestFact2_6_AVolumeThatIsOnlyStagedIsNotFound(t *testing.T) {
 	if !o.machine.mounts.isStaged(diskOf("p2").name) {
 		t.Error("it is not staged any more")
 	}
+}
+
+func TestFact2_5_InUseUntilUnstaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOnMachine()
+		v := o.restarted()
+		v.reconstruct(attachedTo(diskOf("p1"), diskOf("p2")))
+		v.want("p1", []podVolume{diskOf("p1")})
+		o.machine.ledger.ends("a", "p1")
+		if err := v.unmount(t.Context(), "p1"); err != nil {
+			t.Fatal(err)
+		}
+		name, start := diskOf("p1").name, time.Now()
+		var published, staged, inUse []time.Duration
+		for range 10 {
+			since := time.Since(start)
+			if _, ok := o.machine.mounts.pods()["p1"]; ok {
+				published = append(published, since)
+			}
+			if o.machine.mounts.isStaged(name) {
+				staged = append(staged, since)
+			}
+			if slices.Contains(v.inUse(nil), name) {
+				inUse = append(inUse, since)
+			}
+			time.Sleep(reconcilePeriod / 2)
+		}
+		if len(published) > 0 || len(staged) == 0 || len(inUse) <= len(staged) || len(inUse) == 10 {
+			t.Errorf("published at %v, staged at %v, in use at %v: want one to end after the other", published, staged, inUse)
+		}
+		o.running.Wait()
+	})
 }
 
 func TestPowerLossEndsMountsAndKeepsAttachments(t *testing.T) {
