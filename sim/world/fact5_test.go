@@ -43,11 +43,14 @@ func playControlled(t *testing.T, story func(*stage) error) {
 }
 
 // asked makes a claim that the scheduler and the controllers will see to.
-func (s *stage) asked(name, class string) error {
+func (s *stage) asked(name, class string, modes ...corev1.PersistentVolumeAccessMode) error {
+	if len(modes) == 0 {
+		modes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	}
 	_, err := s.api.CoreV1().PersistentVolumeClaims("default").Create(s.ctx, &corev1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: corev1.PersistentVolumeClaimSpec{
-			StorageClassName: &class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			StorageClassName: &class, AccessModes: modes,
 			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
 		},
 	}, metav1.CreateOptions{})
@@ -65,11 +68,11 @@ func onNode(node string) func(*corev1.Pod) {
 
 // writing brings a pod with a new claim of a class to run on a node, and returns
 // the claim's volume.
-func (s *stage) writing(name, class, node string) (*corev1.Pod, *corev1.PersistentVolume, error) {
+func (s *stage) writing(name, class, node string, change ...func(*corev1.Pod)) (*corev1.Pod, *corev1.PersistentVolume, error) {
 	if err := s.asked("data-"+name, class); err != nil {
 		return nil, nil, err
 	}
-	pod, err := s.running(name, "", onNode(node), withClaim("data-"+name))
+	pod, err := s.running(name, "", append(change, onNode(node), withClaim("data-"+name))...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -198,6 +201,72 @@ func TestHazard14_NothingGatesAVolumeThatIsNotAttached(t *testing.T) {
 		}
 		if got := s.writersOn(); got != "[a b]" || !s.runs(old.UID) {
 			t.Errorf("writers on %s, want a and b", got)
+		}
+		return nil
+	})
+}
+
+func TestFact5_1_NoLongerDesired(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status       string
+		wantDetached bool
+	}{
+		"being deleted, and its status says running": {status: `{}`},
+		"being deleted, and its status says waiting": {
+			status:       `{"status":{"containerStatuses":[{"name":"c","image":"image","imageID":"","ready":false,"restartCount":0,"state":{"waiting":{}}}]}}`,
+			wantDetached: true,
+		},
+		"failed, although its status says running": {status: `{"status":{"phase":"Failed"}}`, wantDetached: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playControlled(t, func(s *stage) error {
+				old, pv, err := s.writing("web-0", "leaky", "a", finalized)
+				if err != nil {
+					return err
+				}
+				if err := steps(
+					func() error { return s.cut("a") },
+					func() error { return s.force("web-0") },
+					func() error {
+						_, err := s.api.CoreV1().Pods("default").Patch(s.ctx, "web-0", types.MergePatchType, []byte(tc.status), metav1.PatchOptions{}, "status")
+						return err
+					},
+				); err != nil {
+					return err
+				}
+				time.Sleep(15 * time.Minute)
+				if detached := s.attachment(pv, "a") == nil; detached != tc.wantDetached {
+					t.Errorf("detached %t, want %t", detached, tc.wantDetached)
+				}
+				if !s.runs(old.UID) {
+					t.Error("the pod does not run any more")
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func TestFact5_2_AMissingNodeIsDetachedFromByForce(t *testing.T) {
+	playControlled(t, func(s *stage) error {
+		old, pv, err := s.writing("web-0", "leaky", "a")
+		if err != nil {
+			return err
+		}
+		if err := steps(
+			func() error { return s.cut("a") },
+			func() error { return s.api.CoreV1().Nodes().Delete(s.ctx, "a", metav1.DeleteOptions{}) },
+			func() error { return s.force("web-0") },
+		); err != nil {
+			return err
+		}
+		start := time.Now()
+		if err := s.eventually(10*time.Minute, "volume is detached", func() bool { return s.attachment(pv, "a") == nil }); err != nil {
+			return err
+		}
+		s.between(time.Since(start), 6*time.Minute, 6*time.Minute+10*time.Second, "the forced detach")
+		if got := s.writersOn(); got != "[a]" || !s.runs(old.UID) {
+			t.Errorf("writers on %s, want a: its process runs on", got)
 		}
 		return nil
 	})
@@ -338,6 +407,42 @@ func TestFact5_6_AnAttachThatTimedOutDoesNotBlockEither(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestFact5_6_ManyNodesAreNotCheckedAndOnlyWritersCount(t *testing.T) {
+	for name, tc := range map[string]struct {
+		modes       []corev1.PersistentVolumeAccessMode
+		second      func(*corev1.Pod)
+		wantWriters string
+	}{
+		"ReadWriteMany, two that write": {
+			modes:  []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany},
+			second: func(*corev1.Pod) {}, wantWriters: "[a b]",
+		},
+		"ReadWriteOnce beside ReadOnlyMany, the second reads": {
+			modes:       []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce, corev1.ReadOnlyMany},
+			second:      func(p *corev1.Pod) { p.Spec.Volumes[0].PersistentVolumeClaim.ReadOnly = true },
+			wantWriters: "[a]",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			playControlled(t, func(s *stage) error {
+				if err := s.asked("data", "fencing", tc.modes...); err != nil {
+					return err
+				}
+				if _, err := s.running("web-0", "", onNode("a"), withClaim("data")); err != nil {
+					return err
+				}
+				if _, err := s.running("web-1", "", onNode("b"), withClaim("data"), tc.second); err != nil {
+					return err
+				}
+				if got := s.writersOn(); got != tc.wantWriters {
+					t.Errorf("writers on %s, want %s", got, tc.wantWriters)
+				}
+				return nil
+			})
+		})
+	}
 }
 
 // unanswered puts a pod on node a whose volume the storage does not attach.
