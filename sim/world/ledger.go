@@ -133,6 +133,13 @@ func (l *ledger) runs(node string, uid types.UID) bool {
 	return false
 }
 
+// endsNode records that every process on a node has ended.
+func (l *ledger) endsNode(node string) {
+	l.change(func() {
+		maps.DeleteFunc(l.processes, func(k processKey, _ Process) bool { return k.node == node })
+	})
+}
+
 // provisions records a new disk.
 func (l *ledger) provisions(d disk) {
 	l.change(func() { l.disks[d.handle] = d })

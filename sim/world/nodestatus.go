@@ -70,7 +70,7 @@ func (k *kubelet) setNodeStatus(s *corev1.NodeStatus) {
 		{Type: corev1.NodeInternalIP, Address: m.nodeIP()},
 		{Type: corev1.NodeHostName, Address: m.spec.Name},
 	}
-	s.NodeInfo.BootID = m.bootID()
+	s.NodeInfo.BootID = k.bootID
 	s.NodeInfo.MachineID, s.NodeInfo.SystemUUID = m.machineID(), m.machineID()
 	s.NodeInfo.KubeletVersion = kubeletVersion
 	s.NodeInfo.ContainerRuntimeVersion = "containerd://sim"

@@ -99,6 +99,16 @@ func (c *podConfig) merge(now []*corev1.Pod) []podUpdate {
 	return updates
 }
 
+// seen says whether the source has spoken at all (SeenAllSources upstream).
+func (c *podConfig) seen() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 // has says whether the pod was there when the source last spoke.
 func (c *podConfig) has(uid types.UID) bool { return c.get(uid) != nil }
 

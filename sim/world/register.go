@@ -56,6 +56,7 @@ func (k *kubelet) tryRegister(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	k.rebuild.Do(func() { k.volumes.reconstruct(node.Status.VolumesAttached) })
 	_, err = k.api.StorageV1().CSINodes().Create(ctx, k.csiNode(node), metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err

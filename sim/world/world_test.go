@@ -33,7 +33,8 @@ type stage struct {
 }
 
 // play runs a story in virtual time, without controllers: nodes a and b in zones of
-// their own, a class whose detach fences and one whose detach does not.
+// their own, of which b has a runtime that forgets, a class whose detach fences and
+// one whose detach does not.
 func play(t *testing.T, story func(*stage) error) {
 	t.Helper()
 	playOn(t, engine.StartAPIServer, func(*world.Config) {}, story)
@@ -59,7 +60,7 @@ func playOn(t *testing.T, start func(context.Context) (*engine.APIServer, error)
 		}
 		config := world.Config{
 			Nodes: []world.NodeSpec{
-				{Name: "b", Zone: "z2", Region: "r", Capacity: capacity},
+				{Name: "b", Zone: "z2", Region: "r", Capacity: capacity, RuntimeForgets: true},
 				{Name: "a", Zone: "z1", Region: "r", Capacity: capacity, Labels: map[string]string{"disk": "ssd"}},
 			},
 			Classes: []world.ClassSpec{
