@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,11 +41,19 @@ type Options struct {
 // Cluster is a running control plane without machines.
 type Cluster struct {
 	*APIServer
-	kind Kind
+	options Options
+	// life ends with the cluster.
+	life context.Context
+
+	mu sync.Mutex
+	// process schedules; nil: none runs.
+	process *process
+	// armed: it will end at a request.
+	armed bool
 }
 
 // Holdfast says whether the cluster has tenancies.
-func (c *Cluster) Holdfast() bool { return c.kind == Holdfast }
+func (c *Cluster) Holdfast() bool { return c.options.Scheduler == Holdfast }
 
 // SchedulerName is what a pod must name to be scheduled by the cluster's scheduler.
 func (c *Cluster) SchedulerName() string {
@@ -71,20 +80,17 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.OnCommit != nil {
 		api.Store.OnCommit(func(etcdmem.Commit) { o.OnCommit() })
 	}
-	scheduler, err := newScheduler(api)
-	if err != nil {
-		return nil, err
-	}
 	if o.Scheduler == Holdfast {
-		if err := addHoldfast(ctx, api, scheduler, o); err != nil {
-			return nil, fmt.Errorf("holdfast: %w", err)
+		if err := installTenancies(ctx, api); err != nil {
+			return nil, err
 		}
 	}
-	if err := scheduler.start(ctx); err != nil {
+	c := &Cluster{APIServer: api, options: o, life: ctx}
+	if err := c.StartScheduler(); err != nil {
 		return nil, err
 	}
 	if err := startControllers(ctx, api, timers); err != nil {
 		return nil, fmt.Errorf("controllers: %w", err)
 	}
-	return &Cluster{APIServer: api, kind: o.Scheduler}, nil
+	return c, nil
 }

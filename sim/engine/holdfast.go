@@ -30,23 +30,24 @@ const (
 // guardAgent is the user agent of the guard.
 const guardAgent = "holdfast-guard"
 
-// addHoldfast installs the custom resource, starts the guard and gives the
-// scheduler its second profile.
-func addHoldfast(ctx context.Context, api *APIServer, s *scheduler, o Options) error {
+// installTenancies makes the custom resource known. Before the scheduler starts: it
+// waits for the informers of what its plugins register, and there is none of a
+// resource that is not served.
+func installTenancies(ctx context.Context, api *APIServer) error {
 	definition, err := crd.Tenancies()
 	if err != nil {
 		return err
 	}
-	// Before the scheduler starts: it waits for the informers of what its plugins
-	// register, and there is none of a resource that is not served.
-	if err := api.InstallCRD(ctx, definition); err != nil {
-		return err
-	}
-	records, err := versioned.NewForConfig(api.JSONConfig(schedulerAgent))
+	return api.InstallCRD(ctx, definition)
+}
+
+// addHoldfast starts the guard and gives the scheduler its second profile.
+func addHoldfast(p *process, s *scheduler, o Options) error {
+	records, err := versioned.NewForConfig(p.JSONConfig(schedulerAgent))
 	if err != nil {
 		return err
 	}
-	g, err := newGuard(api, o)
+	g, err := newGuard(p, o)
 	if err != nil {
 		return err
 	}
@@ -56,19 +57,19 @@ func addHoldfast(ctx context.Context, api *APIServer, s *scheduler, o Options) e
 		return err
 	}
 	go func() {
-		if err := g.Run(ctx); err != nil && ctx.Err() == nil {
-			crashed.record(ctx, fmt.Errorf("guard: %w", err))
+		if err := g.Run(p.ctx); err != nil && p.ctx.Err() == nil {
+			crashed.record(p.ctx, fmt.Errorf("guard: %w", err))
 		}
 	}()
 	return nil
 }
 
-func newGuard(api *APIServer, o Options) (*guard.Guard, error) {
-	kube, err := kubernetes.NewForConfig(api.RESTConfig(guardAgent))
+func newGuard(p *process, o Options) (*guard.Guard, error) {
+	kube, err := kubernetes.NewForConfig(p.RESTConfig(guardAgent))
 	if err != nil {
 		return nil, err
 	}
-	records, err := versioned.NewForConfig(api.JSONConfig(guardAgent))
+	records, err := versioned.NewForConfig(p.JSONConfig(guardAgent))
 	if err != nil {
 		return nil, err
 	}
