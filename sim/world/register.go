@@ -85,6 +85,9 @@ func (k *kubelet) initialNode() *corev1.Node {
 		Labels:      labels,
 		Annotations: map[string]string{attachDetachAnnotation: "true"},
 	}}
+	if k.machine.inCloud {
+		node.Spec.ProviderID = k.machine.providerID()
+	}
 	k.setNodeStatus(&node.Status)
 	return node
 }
