@@ -74,6 +74,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	w, err := world.New(world.Config{
 		Nodes:   nodes(s.Cluster),
 		Classes: classes(s.Cluster),
+		Cloud:   s.Cluster.Cloud,
 		REST:    cluster.RESTConfig,
 		Observe: func(state world.State) {
 			checker.Observe(state)
@@ -85,6 +86,11 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	}
 	if err := w.Start(ctx); err != nil {
 		return nil, err
+	}
+	if s.Cluster.Cloud {
+		if err := cluster.StartCloud(w.Cloud()); err != nil {
+			return nil, fmt.Errorf("cloud: %w", err)
+		}
 	}
 	if err := seen.watch(ctx, cluster); err != nil {
 		return nil, fmt.Errorf("observer: %w", err)
@@ -109,7 +115,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		run.Violations = append(run.Violations, violation(v, zero))
 	}
 	seen.summarise(run, checker.Ordinals())
-	run.Checks = append(steps.failed, report.Judge(s.Expect[o.Scheduler], run)...)
+	run.Checks = append(steps.unplayed(), report.Judge(s.Expect[o.Scheduler], run)...)
 	return run, nil
 }
 
@@ -149,6 +155,7 @@ func nodes(c scenario.Cluster) []world.NodeSpec {
 			specs = append(specs, world.NodeSpec{
 				Name: fmt.Sprintf("%s-%d", g.Name, i), Zone: g.Zone, Region: region,
 				Capacity: g.Capacity, Labels: g.Labels, AttachLimit: valueOf(g.AttachLimit),
+				RuntimeForgets: g.RuntimeForgets,
 			})
 		}
 	}

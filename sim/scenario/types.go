@@ -72,6 +72,9 @@ type Cluster struct {
 	NodeGroups []NodeGroup `json:"nodeGroups"`
 	// StorageClasses are the kinds of disk; the engine makes an object of each.
 	StorageClasses []StorageClass `json:"storageClasses,omitempty"`
+	// Cloud: the machines are rented from a cloud. Its controller taints the nodes of
+	// machines without power and deletes those of machines that are gone.
+	Cloud bool `json:"cloud,omitempty"`
 }
 
 // NodeGroup is a number of alike machines. They are named <name>-0, <name>-1, ...
@@ -89,6 +92,9 @@ type NodeGroup struct {
 	// AttachLimit is how many volumes can be attached to each of them: 1 to 1000; any
 	// number if absent.
 	AttachLimit *int `json:"attachLimit,omitempty"`
+	// RuntimeForgets: with a reboot the container runtime loses what it knew of its
+	// containers, as where CRI-O wipes its storage; false: containerd, which does not.
+	RuntimeForgets bool `json:"runtimeForgets,omitempty"`
 }
 
 // StorageClass is a kind of disk and how its storage behaves.
@@ -171,6 +177,33 @@ type Step struct {
 	ResumeWatch *WatchTarget `json:"resumeWatch,omitempty"`
 	// Storage says how the storage of a class answers from now on.
 	Storage *Storage `json:"storage,omitempty"`
+
+	// RestartKubelet ends a node's kubelet and starts another; the containers run on.
+	RestartKubelet *RestartKubelet `json:"restartKubelet,omitempty"`
+	// Crash takes a machine's power away: every process ends at once.
+	Crash *NodeTarget `json:"crash,omitempty"`
+	// PowerOn gives it back: a new boot of the same machine.
+	PowerOn *NodeTarget `json:"powerOn,omitempty"`
+	// Reboot is both, with some time between them.
+	Reboot *Reboot `json:"reboot,omitempty"`
+	// Terminate gives a machine back to its cloud, for good; the cluster needs one.
+	Terminate *NodeTarget `json:"terminate,omitempty"`
+
+	// DeleteNode is kubectl delete node; the machine and its containers run on.
+	DeleteNode *NodeTarget `json:"deleteNode,omitempty"`
+	// Taint is kubectl taint node --overwrite.
+	Taint *Taint `json:"taint,omitempty"`
+	// Delete is kubectl delete pod, with the pod's own grace period.
+	Delete *PodTarget `json:"delete,omitempty"`
+	// StripFinalizers removes a pod's finalizers, and nothing else.
+	StripFinalizers *PodTarget `json:"stripFinalizers,omitempty"`
+	// DeleteTenancy deletes an ordinal's record. The default scheduler keeps none:
+	// limit such a step.
+	DeleteTenancy *DeleteTenancy `json:"deleteTenancy,omitempty"`
+
+	// RestartScheduler ends the process of scheduler, plugin and guard, at once or in
+	// the middle of what it does, and starts it again.
+	RestartScheduler *RestartScheduler `json:"restartScheduler,omitempty"`
 }
 
 // After refers to another step.
@@ -189,6 +222,67 @@ type NodeTarget struct {
 	NodeOf string `json:"nodeOf,omitempty"`
 	// NodeOfStep is the name of an earlier step: the node that it found then.
 	NodeOfStep string `json:"nodeOfStep,omitempty"`
+}
+
+// RestartKubelet finds a node and says how long it is without a kubelet.
+type RestartKubelet struct {
+	NodeTarget `json:",inline"`
+	// DownFor is how long no kubelet runs; 10s if absent.
+	DownFor *metav1.Duration `json:"downFor,omitempty"`
+}
+
+// Reboot finds a node and says how long its machine is without power.
+type Reboot struct {
+	NodeTarget `json:",inline"`
+	// DownFor is how long it has no power; 30s if absent.
+	DownFor *metav1.Duration `json:"downFor,omitempty"`
+}
+
+// Taint finds a node and names a taint. Without a key it is the statement that the
+// node is out of service: node.kubernetes.io/out-of-service=nodeshutdown:NoExecute.
+type Taint struct {
+	NodeTarget `json:",inline"`
+	// Key of the taint; node.kubernetes.io/out-of-service if absent.
+	Key string `json:"key,omitempty"`
+	// Value of the taint; nodeshutdown if there is neither key nor value.
+	Value string `json:"value,omitempty"`
+	// Effect is NoExecute, NoSchedule or PreferNoSchedule; NoExecute if absent.
+	Effect corev1.TaintEffect `json:"effect,omitempty"`
+	// Remove takes the taint of that key and effect away.
+	Remove bool `json:"remove,omitempty"`
+}
+
+// PodTarget names a pod.
+type PodTarget struct {
+	// Pod is [namespace/]name.
+	Pod string `json:"pod"`
+}
+
+// DeleteTenancy names an ordinal whose record is deleted.
+type DeleteTenancy struct {
+	// Pod is [namespace/]name.
+	Pod string `json:"pod"`
+	// StripFinalizers removes the record's finalizers first.
+	StripFinalizers bool `json:"stripFinalizers,omitempty"`
+}
+
+// RestartScheduler says when the process ends and how long it is away.
+type RestartScheduler struct {
+	// DownFor is counted from its end; 5s if absent.
+	DownFor *metav1.Duration `json:"downFor,omitempty"`
+	// OnRequest lets it end when it sends its next such request, which does not reach
+	// the API server; absent: at once. A request that is never sent fails the run.
+	OnRequest *Request `json:"onRequest,omitempty"`
+}
+
+// Request is what a component asks of the API server.
+type Request struct {
+	// Component is the user agent: kube-scheduler or holdfast-guard.
+	Component string `json:"component"`
+	// Verb is get, list, watch, create, update, patch or delete.
+	Verb string `json:"verb"`
+	// Resource is the plural name, with a subresource after a slash: pods/status.
+	Resource string `json:"resource"`
 }
 
 // ForceDelete names a pod whose object is removed without waiting for its kubelet.

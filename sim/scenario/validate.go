@@ -202,8 +202,11 @@ func validateTimeline(s *Scenario, p *field.Path) field.ErrorList {
 		errs = append(errs, t.validate(i, p)...)
 		errs = append(errs, validateSchedulers(step.Schedulers, p.Child("schedulers"))...)
 		errs = append(errs, validateAction(step, p)...)
-		if step.Attest != nil && t.plays[Default][i] {
-			errs = append(errs, field.Forbidden(p.Child("attest"), "the default scheduler keeps no record to attest in: limit the step to schedulers: [holdfast]"))
+		if action, why := step.needsHoldfast(); action != "" && t.plays[Default][i] {
+			errs = append(errs, field.Forbidden(p.Child(action), why+": limit the step to schedulers: [holdfast]"))
+		}
+		if step.Terminate != nil && !s.Cluster.Cloud {
+			errs = append(errs, field.Forbidden(p.Child("terminate"), "there is no cloud that could take the machine back: set cluster.cloud"))
 		}
 		if step.Storage != nil {
 			errs = append(errs, validateStorage(step.Storage, &s.Cluster, p.Child("storage"))...)
@@ -312,11 +315,19 @@ func validateSchedulers(schedulers []Scheduler, p *field.Path) field.ErrorList {
 }
 
 // actionNames are the fields of a step of which it has exactly one.
-var actionNames = []string{"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch", "storage"}
+var actionNames = []string{
+	"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch", "storage",
+	"restartKubelet", "crash", "powerOn", "reboot", "terminate",
+	"deleteNode", "taint", "delete", "stripFinalizers", "deleteTenancy", "restartScheduler",
+}
 
 // actions are the names of those that the step has.
 func (s *Step) actions() []string {
-	has := []bool{s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil, s.Storage != nil}
+	has := []bool{
+		s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil, s.Storage != nil,
+		s.RestartKubelet != nil, s.Crash != nil, s.PowerOn != nil, s.Reboot != nil, s.Terminate != nil,
+		s.DeleteNode != nil, s.Taint != nil, s.Delete != nil, s.StripFinalizers != nil, s.DeleteTenancy != nil, s.RestartScheduler != nil,
+	}
 	var names []string
 	for i, name := range actionNames {
 		if has[i] {
@@ -343,7 +354,7 @@ func (s *Step) targets() []target {
 	if s.Storage != nil {
 		targets = append(targets, target{&s.Storage.NodeTarget, "storage"})
 	}
-	return targets
+	return append(targets, s.faultTargets()...)
 }
 
 // findsNode is true if others can refer to the step by nodeOfStep.
@@ -378,8 +389,11 @@ func validateAction(s *Step, p *field.Path) field.ErrorList {
 	if w := s.ResumeWatch; w != nil {
 		errs = append(errs, validateWatch(w, p.Child("resumeWatch"))...)
 	}
-	return errs
+	return append(errs, validateFault(s, p)...)
 }
+
+// aboutAll are the actions that are about every node where they name none.
+var aboutAll = []string{"heal", "storage"}
 
 func validateTarget(t target, p *field.Path) field.ErrorList {
 	set := 0
@@ -391,7 +405,7 @@ func validateTarget(t target, p *field.Path) field.ErrorList {
 	switch {
 	case set > 1:
 		return field.ErrorList{field.Invalid(p, fmt.Sprintf("%d of them", set), "want at most one of node, nodeOf and nodeOfStep")}
-	case set == 0 && t.action == "partition":
+	case set == 0 && !slices.Contains(aboutAll, t.action):
 		return field.ErrorList{field.Required(p, "one of node, nodeOf and nodeOfStep")}
 	case t.NodeOf != "":
 		return validateName(t.NodeOf, p.Child("nodeOf"))

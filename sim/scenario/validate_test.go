@@ -145,6 +145,53 @@ func TestValidateSteps(t *testing.T) {
 				`timeline[1].resumeWatch.resource: Required value`,
 			},
 		},
+		"a record deleted under a scheduler that keeps none": {
+			steps: []Step{{At: at, DeleteTenancy: &DeleteTenancy{Pod: "web-0"}}},
+			want:  []string{`timeline[0].deleteTenancy: Forbidden: the default scheduler keeps no record to delete: limit the step`},
+		},
+		"a guard waited for where there is none": {
+			steps: []Step{{At: at, RestartScheduler: &RestartScheduler{OnRequest: &Request{Component: "holdfast-guard", Verb: "patch", Resource: "pods"}}}},
+			want:  []string{`timeline[0].restartScheduler: Forbidden: the default scheduler has no guard`},
+		},
+		"a request that nobody of that process sends": {
+			steps: []Step{{At: at, RestartScheduler: &RestartScheduler{OnRequest: &Request{Component: "kubelet", Verb: "write"}}}},
+			want: []string{
+				`timeline[0].restartScheduler.onRequest.component: Unsupported value: "kubelet"`,
+				`timeline[0].restartScheduler.onRequest.verb: Unsupported value: "write"`,
+				`timeline[0].restartScheduler.onRequest.resource: Required value`,
+			},
+		},
+		"a termination without a cloud": {
+			steps: []Step{{At: at, Terminate: &NodeTarget{Node: "a-0"}}},
+			want:  []string{`timeline[0].terminate: Forbidden: there is no cloud`},
+		},
+		"faults without a node": {
+			steps: []Step{
+				{At: at, Crash: &NodeTarget{}}, {At: at, PowerOn: &NodeTarget{}}, {At: at, Reboot: &Reboot{}}, {At: at, RestartKubelet: &RestartKubelet{}},
+				{At: at, DeleteNode: &NodeTarget{}}, {At: at, Taint: &Taint{Key: "k", Effect: corev1.TaintEffectNoExecute}},
+			},
+			want: []string{
+				`timeline[0].crash: Required value`, `timeline[1].powerOn: Required value`, `timeline[2].reboot: Required value`,
+				`timeline[3].restartKubelet: Required value`, `timeline[4].deleteNode: Required value`, `timeline[5].taint: Required value`,
+			},
+		},
+		"a taint that is none, and times that are negative": {
+			steps: []Step{
+				{At: at, Taint: &Taint{NodeTarget: NodeTarget{Node: "a-0"}, Key: "no key", Value: "no value!", Effect: "NoMatter"}},
+				{At: at, Reboot: &Reboot{NodeTarget: NodeTarget{Node: "a-0"}, DownFor: minutes(-1)}},
+				{At: at, RestartScheduler: &RestartScheduler{DownFor: minutes(-1)}},
+			},
+			want: []string{
+				`timeline[0].taint.key: Invalid value: "no key"`, `timeline[0].taint.value: Invalid value: "no value!"`,
+				`timeline[0].taint.effect: Unsupported value: "NoMatter"`,
+				`timeline[1].reboot.downFor: Invalid value: "-1m0s": must not be negative`,
+				`timeline[2].restartScheduler.downFor: Invalid value: "-1m0s": must not be negative`,
+			},
+		},
+		"a pod to delete whose name cannot be one": {
+			steps: []Step{{At: at, Delete: &PodTarget{Pod: "Web_0"}}, {At: at, StripFinalizers: &PodTarget{}}},
+			want:  []string{`timeline[0].delete.pod: Invalid value: "Web_0"`, `timeline[1].stripFinalizers.pod: Required value`},
+		},
 		"a pod whose name cannot be one": {
 			steps: []Step{{At: at, ForceDelete: &ForceDelete{Pod: "shop/Web_0"}}},
 			want:  []string{`timeline[0].forceDelete.pod: Invalid value: "Web_0": a lowercase RFC 1123 subdomain`},

@@ -46,7 +46,7 @@ func diskOf(pod string) podVolume {
 
 // restarted is the volume manager of a new kubelet.
 func (o *onMachine) restarted() *volumes {
-	return newVolumes(&kubelet{machine: o.machine, config: newPodConfig(), running: &o.running})
+	return newVolumes(&kubelet{machine: o.machine, config: newPodConfig()})
 }
 
 func (o *onMachine) writers() string {
