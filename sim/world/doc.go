@@ -5,8 +5,8 @@
 //
 // The kubelets follow v1.37.1 as docs/kubernetes-facts.md describes it, sections 1
 // to 3; the code names the upstream file where it follows one closely. Static
-// pods, probes, evictions, admission, sidecars and crashes are left out; init
-// containers end well the moment their pod starts.
+// pods, probes, evictions, admission, sidecars and crashes of containers are left
+// out; init containers end well the moment their pod starts.
 //
 // The storage is CSI drivers with their sidecars: disks that are attached to nodes of
 // a zone, and disks that are reached without (drivers.go). It follows sections 2, 5
