@@ -85,10 +85,13 @@ func (c *Cluster) RestartScheduler(r Restart) error {
 		return nil
 	}
 	c.armed = true
-	c.process.connection.CloseAt(*r.On, func() {
+	p := c.process
+	p.connection.CloseAt(*r.On, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.armed = false
+		if c.process != p {
+			return // Stopped at the same instant.
+		}
 		c.stop()
 		r.tell(false)
 		c.startLater(r)
