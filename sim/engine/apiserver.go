@@ -174,7 +174,7 @@ func (a *APIServer) waitUntilFurnished(ctx context.Context) error {
 		return err
 	}
 	furniture := map[string]func(ctx context.Context) error{}
-	for _, name := range []string{metav1.NamespaceDefault, corev1.NamespaceNodeLease} {
+	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem, corev1.NamespaceNodeLease} {
 		furniture["namespace "+name] = func(ctx context.Context) error {
 			_, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 			return err

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -99,7 +100,11 @@ func (p *steps) deleteTenancy(ctx context.Context, s *scenario.Step) error {
 			return fmt.Errorf("finalizers: %w", err)
 		}
 	}
-	return tenancies.Delete(ctx, name, metav1.DeleteOptions{})
+	err = tenancies.Delete(ctx, name, metav1.DeleteOptions{})
+	if s.DeleteTenancy.StripFinalizers && apierrors.IsNotFound(err) {
+		return nil // The finalizers were all that kept a record that was deleted before.
+	}
+	return err
 }
 
 func (p *steps) restartScheduler(_ context.Context, s *scenario.Step) error {

@@ -38,12 +38,15 @@ func (f ForceDelete) apply(ctx context.Context, w *World) error {
 	if err := sleep(ctx, impatience); err != nil {
 		return err
 	}
+	left, err := pods.Get(ctx, f.Pod, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && left.UID != pod.UID {
+		return nil // There were none; a namesake is not meant.
+	}
+	if err != nil {
+		return err
+	}
 	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"finalizers":null}}`, pod.UID)
 	_, err = pods.Patch(ctx, f.Pod, types.MergePatchType, patch, metav1.PatchOptions{})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		// There were none; a namesake may be there already, and is not meant.
-		return nil
-	}
 	return err
 }
 
