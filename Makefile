@@ -3,7 +3,7 @@ GO ?= go
 HEAVY = -p 1 -timeout 30m
 # What the race detector runs over: everything that does not link the API server,
 # which does not fit into its memory and time.
-RACE = ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/inproc/...
+RACE = ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
 
 .PHONY: help
 help: ## List the targets

@@ -262,8 +262,8 @@ func (l *suiteLayer) checkStored(ctx context.Context, t *testing.T, key string) 
 	if err != nil {
 		t.Fatalf("%s holds %q: %v", key, resp.Kvs[0].Value, err)
 	}
-	if pod := object.(*example.Pod); pod.ResourceVersion != "" || pod.SelfLink != "" {
-		t.Errorf("%s is stored with resource version %q and link %q, want none", key, pod.ResourceVersion, pod.SelfLink)
+	if pod := object.(*example.Pod); pod.ResourceVersion != "" {
+		t.Errorf("%s is stored with resource version %q, want none", key, pod.ResourceVersion)
 	}
 }
 
