@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,8 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
@@ -125,7 +128,7 @@ func startAPIServer(ctx context.Context, kind StoreKind) (*APIServer, error) {
 		return nil, err
 	}
 	a := &APIServer{Store: store, Transport: &inproc.Transport{}}
-	server, handler, err := a.build()
+	server, handler, err := a.build(ctx)
 	if err != nil {
 		store.Close()
 		return nil, err
@@ -146,9 +149,9 @@ func startAPIServer(ctx context.Context, kind StoreKind) (*APIServer, error) {
 
 // build makes the server of Kubernetes' own resources, and the handler that serves
 // these and custom resources.
-func (a *APIServer) build() (*genericapiserver.GenericAPIServer, http.Handler, error) {
+func (a *APIServer) build(ctx context.Context) (*genericapiserver.GenericAPIServer, http.Handler, error) {
 	storage := storageOptions(installStore(a.Store.Client))
-	config, err := genericConfig(a.Transport, storage)
+	config, err := genericConfig(ctx, a.Transport, storage)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -211,7 +214,7 @@ func storageOptions(address string) *options.EtcdOptions {
 // genericConfig is what cmd/kube-apiserver's CreateKubeAPIServerConfig makes of
 // its flags (k8s.io/kubernetes cmd/kube-apiserver/app/server.go), without those
 // that concern sockets, certificates and credentials.
-func genericConfig(transport *inproc.Transport, storage *options.EtcdOptions) (*controlplane.Config, error) {
+func genericConfig(ctx context.Context, transport *inproc.Transport, storage *options.EtcdOptions) (*controlplane.Config, error) {
 	c := genericapiserver.NewConfig(legacyscheme.Codecs)
 	resources := controlplane.DefaultAPIResourceConfigSource()
 	c.MergedResourceConfig = resources
@@ -256,7 +259,7 @@ func genericConfig(transport *inproc.Transport, storage *options.EtcdOptions) (*
 		return nil, err
 	}
 	shared := informers.NewSharedInformerFactory(client, 10*time.Minute)
-	if err := applyAdmission(c, resources, client, shared); err != nil {
+	if err := applyAdmission(ctx, c, resources, client, shared); err != nil {
 		return nil, fmt.Errorf("admission: %w", err)
 	}
 
@@ -288,7 +291,7 @@ func genericConfig(transport *inproc.Transport, storage *options.EtcdOptions) (*
 	}, nil
 }
 
-func applyAdmission(c *genericapiserver.Config, resources serverstorage.APIResourceConfigSource, client kubernetes.Interface, shared informers.SharedInformerFactory) error {
+func applyAdmission(ctx context.Context, c *genericapiserver.Config, resources serverstorage.APIResourceConfigSource, client kubernetes.Interface, shared informers.SharedInformerFactory) error {
 	dyn, err := dynamic.NewForConfig(c.LoopbackClientConfig)
 	if err != nil {
 		return err
@@ -303,9 +306,23 @@ func applyAdmission(c *genericapiserver.Config, resources serverstorage.APIResou
 	if err != nil {
 		return err
 	}
-	admission := kubeoptions.NewAdmissionOptions()
-	admission.GenericAdmission.DisablePlugins = idlePlugins
-	return admission.ApplyTo(c, shared, client, dyn, utilfeature.DefaultFeatureGate, c.EffectiveVersion, append(generic, kube...)...)
+	// Before those of kube-apiserver, one of which starts what is to end.
+	initializers := slices.Concat([]admission.PluginInitializer{drained(ctx.Done())}, generic, kube)
+	plugins := kubeoptions.NewAdmissionOptions()
+	plugins.GenericAdmission.DisablePlugins = idlePlugins
+	return plugins.ApplyTo(c, shared, client, dyn, utilfeature.DefaultFeatureGate, c.EffectiveVersion, initializers...)
+}
+
+// drained tells admission plugins when to end, which otherwise they learn only from
+// a server that listens: ResourceQuota would keep its workers, and they the whole
+// API server.
+type drained <-chan struct{}
+
+// Initialize implements admission.PluginInitializer.
+func (d drained) Initialize(plugin admission.Interface) {
+	if wants, ok := plugin.(initializer.WantsDrainedNotification); ok {
+		wants.SetDrainedNotification(d)
+	}
 }
 
 // authenticateByUserAgent believes every client: there is no network over which a

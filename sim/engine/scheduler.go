@@ -64,6 +64,7 @@ func (s *scheduler) configure(yaml []byte, registry frameworkruntime.Registry) e
 // start runs the scheduler until the context ends; it returns when its caches have synced.
 func (s *scheduler) start(ctx context.Context) error {
 	recorder := events.NewBroadcaster(&events.EventSinkImpl{Interface: s.client.EventsV1()})
+	context.AfterFunc(ctx, recorder.Shutdown)
 	if err := recorder.StartRecordingToSinkWithContext(ctx); err != nil {
 		return err
 	}
