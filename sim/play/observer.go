@@ -66,6 +66,8 @@ type incarnation struct {
 	running  bool
 	// isReady is what the API says.
 	isReady bool
+	// over: it was told that its record has it as over.
+	over bool
 }
 
 // attempt is a number of failed scheduling attempts of one pod, as far as they were
@@ -335,9 +337,26 @@ func (o *observer) releaseSeen(t *holdfastv1alpha1.Tenancy) {
 	})
 }
 
+// endSeen tells that the record has an incarnation as over, unless that ends a hold.
+func (o *observer) endSeen(t *holdfastv1alpha1.Tenancy) {
+	if t.Status.Phase != holdfastv1alpha1.Over || t.Status.Incarnation == nil || t.Status.Evidence == nil {
+		return
+	}
+	i := o.pods[t.Status.Incarnation.PodUID]
+	if i == nil || i.over {
+		return
+	}
+	i.over = true
+	if i.of.held {
+		return
+	}
+	o.add(report.Event{Ordinal: i.of.name, Kind: report.Over, Incarnation: i.number, Evidence: string(t.Status.Evidence.Kind)})
+}
+
 // tenancySeen follows an identity's hold: who holds it, why, and what released it.
 func (o *observer) tenancySeen(t *holdfastv1alpha1.Tenancy) {
 	o.releaseSeen(t)
+	o.endSeen(t)
 	ord := o.ordinals[t.Namespace+"/"+t.Name]
 	c := meta.FindStatusCondition(t.Status.Conditions, holdfastv1alpha1.HeldCondition)
 	if ord == nil || c == nil {

@@ -35,7 +35,7 @@ func TestScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(strings.TrimPrefix(file, scenarios+"/"), ".yaml"), func(t *testing.T) {
 			s := load(t, file)
 			r := report.Report{Scenario: s.Name}
 			for _, scheduler := range scenario.Schedulers() {

@@ -86,6 +86,7 @@ const (
 	rankHeldByGuard
 	rankStopped
 	rankReleasedByGuard
+	rankOver
 	rankRemoved
 	ranksPerIncarnation
 )
@@ -231,6 +232,8 @@ func (l *lane) event(e Event) {
 		pod(rankDeletionAsked, "deletion asked for")
 	case Stopped:
 		pod(rankStopped, "stopped"+on(role))
+	case Over:
+		pod(rankOver, "over by "+e.Evidence)
 	case Removed:
 		pod(rankRemoved, "removed")
 	case Held:

@@ -75,6 +75,9 @@ const (
 	Removed EventKind = "removed"
 	// Lost: its node went silent with the process running; the API cannot know.
 	Lost EventKind = "lost"
+	// Over: the record says that the incarnation is over, by Evidence. Not told where
+	// it ends a hold: Released tells that.
+	Over EventKind = "over"
 	// Held and Released: an identity, by guard or scheduler, with why and what would end it.
 	Held     EventKind = "held"
 	Released EventKind = "released"
@@ -91,7 +94,7 @@ type Event struct {
 	Incarnation int `json:"incarnation,omitempty"`
 	// By is guard or scheduler, for Held and Released.
 	By string `json:"by,omitempty"`
-	// Evidence is the kind, for Released.
+	// Evidence is the kind, for Over and Released.
 	Evidence string `json:"evidence,omitempty"`
 	// Detail is a sentence: why held and what would release it, what a step did.
 	Detail string `json:"detail,omitempty"`

@@ -198,6 +198,8 @@ func eventWords(e Event) (text, detail string) {
 		text = who + ": pod object gone"
 	case Lost:
 		text = who + " lost" + on(e.Node)
+	case Over:
+		text = who + " is over: " + e.Evidence
 	case Held:
 		return "HELD by the " + e.By, e.Detail
 	case Released:
