@@ -29,7 +29,7 @@ const (
 const guardAgent = "holdfast-guard"
 
 // addHoldfast installs the custom resource, starts the guard and gives the
-// scheduler its second profile.
+// scheduler its profile.
 func addHoldfast(ctx context.Context, api *APIServer, s *scheduler, without []Defence) error {
 	definition, err := crd.Tenancies()
 	if err != nil {
