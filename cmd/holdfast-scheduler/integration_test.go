@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,13 +60,11 @@ func TestInACluster(t *testing.T) {
 	apply(t, a, rest)
 	waitUntilAllowed(t, a)
 	kubeconfig := writeKubeconfig(t, a)
-	port := freePort(t)
 	args := []string{
 		"--config=" + writeConfiguration(t, kubeconfig),
 		"--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-		"--bind-address=127.0.0.1", "--secure-port=" + port, "--v=2",
+		"--v=2",
 	}
-	var p *process
 	for _, step := range []struct {
 		name string
 		play func(t *testing.T)
@@ -79,18 +78,14 @@ func TestInACluster(t *testing.T) {
 		}},
 		{"without the custom resource it ends and says what to do", func(t *testing.T) {
 			p := startProgram(t, path, args...)
-			if code := p.exitCode(t); code != 1 {
-				t.Errorf("exit code %d, want 1", code)
-			}
+			p.endsWith(t, 1)
 			if log := p.log.String(); !strings.Contains(log, errNotServed.Error()) {
 				t.Errorf("it does not say %q", errNotServed)
 			}
 		}},
 		{"without a profile of its own it ends and says what to do", func(t *testing.T) {
-			p := startProgram(t, path, "--kubeconfig="+kubeconfig, "--secure-port=0")
-			if code := p.exitCode(t); code != 1 {
-				t.Errorf("exit code %d, want 1", code)
-			}
+			p := startProgram(t, path, "--kubeconfig="+kubeconfig)
+			p.endsWith(t, 1)
 			if log := p.log.String(); !strings.Contains(log, "no profile has the plugin "+plugin.Name) {
 				t.Error("it does not say that no profile has the plugin")
 			}
@@ -100,6 +95,13 @@ func TestInACluster(t *testing.T) {
 			c.prepare(t)
 			waitUntilAdmitted(t, a)
 		}},
+		{"the policy keeps to the ordinals of the profile", c.othersHaveNoFinalizer},
+		{"alone and without a lease it ends well too", func(t *testing.T) {
+			p := startProgram(t, path, append(args, "--leader-elect=false", "--guard-leader-elect=false")...)
+			p.probe(t, "readyz")
+			p.terminate(t)
+			p.endsWith(t, 0)
+		}},
 	} {
 		if !t.Run(step.name, step.play) {
 			return
@@ -107,9 +109,12 @@ func TestInACluster(t *testing.T) {
 	}
 
 	startStatefulSetController(t, a)
-	p = startProgram(t, path, args...)
-	p.probe(t, "https://127.0.0.1:"+port+"/healthz")
-	p.probe(t, "https://127.0.0.1:"+port+"/readyz")
+	leader := startProgram(t, path, args...)
+	leader.probe(t, "healthz")
+	leader.probe(t, "readyz")
+	holders := c.holders(t, nil)
+	standby := startProgram(t, path, args...)
+	standby.probe(t, "readyz")
 	for _, step := range []struct {
 		name string
 		play func(t *testing.T)
@@ -119,12 +124,18 @@ func TestInACluster(t *testing.T) {
 		{"nobody attests in another's name, and nobody takes back his word", c.attest},
 		{"the replacement is bound when the word counts", c.replace},
 		{"when the kubelets report the end, all of it goes by itself", c.scaleToZero},
-		{"asked to end, it ends well and gives up its leases", func(t *testing.T) {
-			p.terminate(t)
-			if code := p.exitCode(t); code != 0 {
-				t.Errorf("exit code %d, want 0", code)
-			}
-			for _, name := range []string{guardLease, "holdfast-scheduler"} {
+		{"asked to end, the leader ends well and the standby takes over", func(t *testing.T) {
+			leader.terminate(t)
+			leader.endsWith(t, 0)
+			c.holders(t, holders)
+			c.scale(t, 1)
+			c.isTenant(t, "web-0", "")
+			c.scaleToZero(t)
+		}},
+		{"the last one leaves its leases to whoever comes", func(t *testing.T) {
+			standby.terminate(t)
+			standby.endsWith(t, 0)
+			for _, name := range leases {
 				lease, err := c.kube.CoordinationV1().Leases(systemNamespace).Get(t.Context(), name, metav1.GetOptions{})
 				if err != nil {
 					t.Error(err)
@@ -138,6 +149,29 @@ func TestInACluster(t *testing.T) {
 			return
 		}
 	}
+}
+
+// leases are the scheduler's, as the shipped configuration names it, and the guard's.
+var leases = []string{"holdfast-scheduler", guardLease}
+
+// holders waits until each lease is held by somebody else than before, and returns by whom.
+func (c *cluster) holders(t *testing.T, before map[string]string) map[string]string {
+	t.Helper()
+	holders := map[string]string{}
+	for _, name := range leases {
+		until(t, "lease "+name+" is held", func(ctx context.Context) error {
+			lease, err := c.kube.CoordinationV1().Leases(systemNamespace).Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			holders[name] = ptr.Deref(lease.Spec.HolderIdentity, "")
+			if holders[name] == "" || holders[name] == before[name] {
+				return fmt.Errorf("the holder is %q", holders[name])
+			}
+			return nil
+		})
+	}
+	return holders
 }
 
 // cluster is what the story has in hand.
@@ -190,6 +224,45 @@ func (c *cluster) prepare(t *testing.T) {
 		node.Status.Allocatable = node.Status.Capacity
 		_, err = c.kubelet.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{})
 		create("node status", err)
+	}
+}
+
+// othersHaveNoFinalizer tries pods that the guard has no business with. Holdfast's
+// own are among them, and the server takes them as they are shipped.
+func (c *cluster) othersHaveNoFinalizer(t *testing.T) {
+	deployment, err := c.kube.AppsV1().Deployments(systemNamespace).Get(t.Context(), "holdfast-scheduler", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(change func(*v1.Pod)) *v1.Pod {
+		pod := ordinalPod()
+		change(pod)
+		return pod
+	}
+	for name, pod := range map[string]*v1.Pod{
+		"a pod of another profile":     changed(func(p *v1.Pod) { p.Spec.SchedulerName = v1.DefaultSchedulerName }),
+		"a pod of nobody":              changed(func(p *v1.Pod) { p.OwnerReferences = nil }),
+		"a pod of another kind of set": changed(func(p *v1.Pod) { p.OwnerReferences[0].Kind = "ReplicaSet" }),
+		"a pod of another API's StatefulSet": changed(func(p *v1.Pod) {
+			p.OwnerReferences[0].APIVersion = "apps.example.com/v1"
+		}),
+		"a set that does not control it": changed(func(p *v1.Pod) { p.OwnerReferences[0].Controller = nil }),
+		"a name that no ordinal has":     changed(func(p *v1.Pod) { p.Name = "web-00" }),
+		"the name of another set":        changed(func(p *v1.Pod) { p.Name = "db-0" }),
+		"a pod of Holdfast's own": changed(func(p *v1.Pod) {
+			p.Namespace, p.Spec = systemNamespace, deployment.Spec.Template.Spec
+		}),
+		"a pod of Holdfast's own that names the profile": changed(func(p *v1.Pod) {
+			p.Namespace, p.Spec = systemNamespace, deployment.Spec.Template.Spec
+			p.Spec.SchedulerName = schedulermanifest.ProfileName
+		}),
+	} {
+		pod, err := c.kube.CoreV1().Pods(cmp.Or(pod.Namespace, shop)).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if len(pod.Finalizers) > 0 {
+			t.Errorf("%s has the finalizers %v", name, pod.Finalizers)
+		}
 	}
 }
 
@@ -368,12 +441,19 @@ func (c *cluster) replace(t *testing.T) {
 	})
 }
 
-// scaleToZero ends the set; the kubelets end the pods and say so.
-func (c *cluster) scaleToZero(t *testing.T) {
-	_, err := c.kube.AppsV1().StatefulSets(shop).Patch(t.Context(), "web", types.MergePatchType, []byte(`{"spec":{"replicas":0}}`), metav1.PatchOptions{})
+// scale changes the size of the set.
+func (c *cluster) scale(t *testing.T, replicas int) {
+	t.Helper()
+	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
+	_, err := c.kube.AppsV1().StatefulSets(shop).Patch(t.Context(), "web", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// scaleToZero ends the set; the kubelets end the pods and say so.
+func (c *cluster) scaleToZero(t *testing.T) {
+	c.scale(t, 0)
 	until(t, "all pods are gone", func(ctx context.Context) error {
 		list, err := c.kube.CoreV1().Pods(shop).List(ctx, metav1.ListOptions{})
 		if err != nil {

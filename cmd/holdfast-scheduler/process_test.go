@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,6 +59,8 @@ func checkStatic(t *testing.T, path string) {
 // process is the program while it runs, and after.
 type process struct {
 	command *exec.Cmd
+	// address is where it answers probes.
+	address string
 	log     *logOutput
 	// ended is closed when the process is gone.
 	ended chan struct{}
@@ -67,7 +70,12 @@ type process struct {
 // shown if the test failed.
 func startProgram(t *testing.T, path string, args ...string) *process {
 	t.Helper()
-	p := &process{command: exec.Command(path, args...), log: &logOutput{}, ended: make(chan struct{})}
+	port := freePort(t)
+	args = append(slices.Clone(args), "--bind-address=127.0.0.1", "--secure-port="+port)
+	p := &process{
+		command: exec.Command(path, args...), address: "https://127.0.0.1:" + port + "/",
+		log: &logOutput{}, ended: make(chan struct{}),
+	}
 	p.command.Env = []string{} // Nothing of the machine's may reach it.
 	p.command.Stdout, p.command.Stderr = p.log, p.log
 	if err := p.command.Start(); err != nil {
@@ -98,15 +106,17 @@ func (p *process) checkAllowed(t *testing.T) {
 	}
 }
 
-// exitCode waits until the process has ended.
-func (p *process) exitCode(t *testing.T) int {
+// endsWith waits until the process has ended with an exit code.
+func (p *process) endsWith(t *testing.T, want int) {
 	t.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(limit):
 		t.Fatal("the process does not end")
 	}
-	return p.command.ProcessState.ExitCode()
+	if code := p.command.ProcessState.ExitCode(); code != want {
+		t.Errorf("exit code %d, want %d", code, want)
+	}
 }
 
 // terminate asks the process to end, as the kubelet does.
@@ -118,8 +128,9 @@ func (p *process) terminate(t *testing.T) {
 }
 
 // probe asks as the kubelet's probes do: whoever answers, without credentials.
-func (p *process) probe(t *testing.T, address string) {
+func (p *process) probe(t *testing.T, path string) {
 	t.Helper()
+	address := p.address + path
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	until(t, "GET "+address, func(ctx context.Context) error {
 		select {
