@@ -112,8 +112,10 @@ func TestInACluster(t *testing.T) {
 	leader := startProgram(t, path, args...)
 	leader.probe(t, "healthz")
 	leader.probe(t, "readyz")
+	c.processes = append(c.processes, leader)
 	holders := c.holders(t, nil)
 	standby := startProgram(t, path, args...)
+	c.processes = append(c.processes, standby)
 	standby.probe(t, "readyz")
 	for _, step := range []struct {
 		name string
@@ -159,7 +161,7 @@ func (c *cluster) holders(t *testing.T, before map[string]string) map[string]str
 	t.Helper()
 	holders := map[string]string{}
 	for _, name := range leases {
-		until(t, "lease "+name+" is held", func(ctx context.Context) error {
+		c.until(t, "lease "+name+" is held", func(ctx context.Context) error {
 			lease, err := c.kube.CoordinationV1().Leases(systemNamespace).Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -180,10 +182,24 @@ type cluster struct {
 	kube    kubernetes.Interface
 	kubelet kubernetes.Interface
 	records versioned.Interface
+	// processes are the leader and its standby.
+	processes []*process
 	// victim is the pod that is force-deleted, as it was.
 	victim *v1.Pod
-	// before is its record at the end of its life.
-	before *v1alpha1.Tenancy
+}
+
+// until is the other until, and gives up as soon as a process was refused something:
+// it would wait for what can never come.
+func (c *cluster) until(t *testing.T, what string, check func(ctx context.Context) error) {
+	t.Helper()
+	until(t, what, func(ctx context.Context) error {
+		for _, p := range c.processes {
+			if p.checkAllowed(t); t.Failed() {
+				t.FailNow()
+			}
+		}
+		return check(ctx)
+	})
 }
 
 // prepare makes nodes, a namespace, and the one whose word counts in it.
@@ -296,7 +312,7 @@ func (c *cluster) rollOut(t *testing.T) {
 func (c *cluster) isTenant(t *testing.T, name string, other types.UID) *v1.Pod {
 	t.Helper()
 	var pod *v1.Pod
-	until(t, name+" is bound", func(ctx context.Context) error {
+	c.until(t, name+" is bound", func(ctx context.Context) error {
 		var err error
 		if pod, err = c.kube.CoreV1().Pods(shop).Get(ctx, name, metav1.GetOptions{}); err != nil {
 			return err
@@ -319,7 +335,7 @@ func (c *cluster) isTenant(t *testing.T, name string, other types.UID) *v1.Pod {
 		t.Errorf("%s has the epoch %q, its record %d", name, got, record.Status.Epoch)
 	}
 	c.reports(t, pod, v1.PodRunning, v1.ContainerState{Running: &v1.ContainerStateRunning{StartedAt: metav1.Now()}})
-	until(t, "the record of "+name+" knows that a container was seen", func(context.Context) error {
+	c.until(t, "the record of "+name+" knows that a container was seen", func(context.Context) error {
 		if inc := c.record(t, name).Status.Incarnation; inc == nil || !inc.ContainerSeen {
 			return errors.New("none was seen")
 		}
@@ -365,7 +381,7 @@ func (c *cluster) forceDelete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the record says that web-1 is in doubt and held", func(context.Context) error {
+	c.until(t, "the record says that web-1 is in doubt and held", func(context.Context) error {
 		status := c.record(t, "web-1").Status
 		held := meta.FindStatusCondition(status.Conditions, v1alpha1.HeldCondition)
 		if status.Phase != v1alpha1.InDoubt || held == nil || held.Reason != v1alpha1.HeldByGuard {
@@ -427,7 +443,7 @@ func (c *cluster) replace(t *testing.T) {
 	if before, after := epoch(c.victim), epoch(pod); after <= before {
 		t.Errorf("the epoch went from %d to %d", before, after)
 	}
-	until(t, "it is told who released web-1", func(ctx context.Context) error {
+	c.until(t, "it is told who released web-1", func(ctx context.Context) error {
 		list, err := c.kube.EventsV1().Events(shop).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -454,7 +470,7 @@ func (c *cluster) scale(t *testing.T, replicas int) {
 // scaleToZero ends the set; the kubelets end the pods and say so.
 func (c *cluster) scaleToZero(t *testing.T) {
 	c.scale(t, 0)
-	until(t, "all pods are gone", func(ctx context.Context) error {
+	c.until(t, "all pods are gone", func(ctx context.Context) error {
 		list, err := c.kube.CoreV1().Pods(shop).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -471,7 +487,7 @@ func (c *cluster) scaleToZero(t *testing.T) {
 	})
 	for i := range 3 {
 		name := fmt.Sprintf("web-%d", i)
-		until(t, "the record of "+name+" is over", func(context.Context) error {
+		c.until(t, "the record of "+name+" is over", func(context.Context) error {
 			status := c.record(t, name).Status
 			if status.Phase != v1alpha1.Over || status.Evidence == nil || status.Evidence.Kind != v1alpha1.KubeletConfirmed {
 				return fmt.Errorf("the status is %+v", status)
