@@ -42,7 +42,7 @@ test: verify ## Everything that must hold
 
 .PHONY: test-fast
 test-fast: ## What needs no API server: decisions and formats, in seconds
-	$(GO) test $(RACE)
+	$(GO) test -short $(RACE)
 
 .PHONY: race
 race: ## The race detector, where it can run

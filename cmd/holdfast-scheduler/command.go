@@ -110,12 +110,23 @@ func run(ctx context.Context, o *options.Options, g *guardOptions) error {
 	if err != nil {
 		return err
 	}
+	x, err := g.newGuard(s.config.KubeConfig, s.profiles)
+	if err != nil {
+		return err
+	}
 	guarding, stopGuarding := context.WithCancel(ctx)
 	defer stopGuarding()
+	go func() {
+		select {
+		case <-x.Adopted():
+			close(s.adopted)
+		case <-guarding.Done():
+		}
+	}()
 	guarded := make(chan struct{})
 	go func() {
 		defer close(guarded)
-		if err := g.run(guarding, s.config.KubeConfig, s.profiles); err != nil {
+		if err := g.run(guarding, s.config.KubeConfig, x); err != nil {
 			klog.FromContext(ctx).Error(err, "The guard ended, and with it the process")
 			klog.FlushAndExit(klog.ExitFlushTimeout, 1)
 		}

@@ -47,7 +47,7 @@ func newGuardOptions() *guardOptions {
 
 func (g *guardOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&g.leaderElect, "guard-leader-elect", g.leaderElect, "Run the guard only while holding the lease "+guardLease+". Disable this only where a single process runs.")
-	fs.StringVar(&g.leaseNamespace, "guard-lease-namespace", g.leaseNamespace, "The namespace of the guard's lease. The default is the environment variable POD_NAMESPACE, or holdfast-system.")
+	fs.StringVar(&g.leaseNamespace, "guard-lease-namespace", g.leaseNamespace, "The namespace of the guard's lease, and of its mark that running pods were adopted. The default is the environment variable POD_NAMESPACE, or holdfast-system.")
 	fs.DurationVar(&g.leaseDuration, "guard-lease-duration", g.leaseDuration, "How long a standby waits after the last renewal of the guard's lease before it takes it over.")
 	fs.DurationVar(&g.renewDeadline, "guard-renew-deadline", g.renewDeadline, "How long the holder tries to renew the guard's lease before the process ends. Must be less than --guard-lease-duration.")
 	fs.DurationVar(&g.retryPeriod, "guard-retry-period", g.retryPeriod, "How long to wait between two tries at the guard's lease. Must be less than --guard-renew-deadline divided by 1.2.")
@@ -73,24 +73,32 @@ func (g *guardOptions) validate() error {
 	return nil
 }
 
-// run runs the guard for the pods of the profiles until ctx ends, or until it fails
-// or its lease is lost, which is an error. The guard has clients of its own: its
-// reads must not wait behind the scheduler's in one rate limit.
-func (g *guardOptions) run(ctx context.Context, config *rest.Config, profiles []string) error {
+// newGuard makes the guard for the pods of the profiles. It has clients of its own:
+// its reads must not wait behind the scheduler's in one rate limit.
+func (g *guardOptions) newGuard(config *rest.Config, profiles []string) (*guard.Guard, error) {
 	agent := rest.AddUserAgent(config, "guard")
 	kube, err := kubernetes.NewForConfig(agent)
 	if err != nil {
-		return fmt.Errorf("guard: %w", err)
+		return nil, fmt.Errorf("guard: %w", err)
 	}
 	records, err := versioned.NewForConfig(jsonConfig(agent))
 	if err != nil {
-		return fmt.Errorf("guard: %w", err)
+		return nil, fmt.Errorf("guard: %w", err)
 	}
-	x := guard.New(kube, records, guard.Options{SchedulerNames: profiles})
-	if g.leaderElect {
-		err = g.lead(ctx, config, x.Run)
-	} else {
-		err = x.Run(ctx)
+	return guard.New(kube, records, guard.Options{SchedulerNames: profiles, Namespace: g.leaseNamespace}), nil
+}
+
+// run runs the guard until ctx ends, or until it fails or its lease is lost, which
+// is an error. It watches from the start: what a standby has not seen it could not
+// know when it comes to lead.
+func (g *guardOptions) run(ctx context.Context, config *rest.Config, x *guard.Guard) error {
+	err := x.Watch(ctx)
+	switch {
+	case err != nil:
+	case g.leaderElect:
+		err = g.lead(ctx, config, x.Lead)
+	default:
+		err = x.Lead(ctx)
 	}
 	if err == nil || ctx.Err() != nil {
 		return nil

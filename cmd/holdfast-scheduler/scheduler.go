@@ -30,6 +30,10 @@ type scheduler struct {
 	scheduler *kubescheduler.Scheduler
 	// profiles are the schedulerNames whose pods Holdfast protects.
 	profiles []string
+	// adopted is to be closed when the guard has adopted the pods that ran before;
+	// until then no pod is placed. The guard is made after the scheduler, which says
+	// what the profiles are.
+	adopted chan struct{}
 }
 
 // newScheduler is app.Setup of kube-scheduler with the plugin in the registry.
@@ -55,7 +59,8 @@ func newScheduler(ctx context.Context, o *options.Options) (*scheduler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of tenancies: %w", err)
 	}
-	shared := plugin.NewShared(store.New(records), cc.DynInformerFactory)
+	adopted := make(chan struct{})
+	shared := plugin.NewShared(store.New(records), cc.DynInformerFactory, adopted)
 	var completed []schedulerconfig.KubeSchedulerProfile
 	s, err := kubescheduler.New(ctx, cc.Client, cc.InformerFactory, cc.DynInformerFactory,
 		func(name string) events.EventRecorderLogger { return cc.EventBroadcaster.NewRecorder(name) },
@@ -90,7 +95,7 @@ func newScheduler(ctx context.Context, o *options.Options) (*scheduler, error) {
 	if err := checkServed(cc.KubeConfig); err != nil {
 		return nil, err
 	}
-	return &scheduler{config: &cc, scheduler: s, profiles: profiles}, nil
+	return &scheduler{config: &cc, scheduler: s, profiles: profiles, adopted: adopted}, nil
 }
 
 // jsonConfig is the configuration of a client of custom resources, which know no protobuf.

@@ -53,6 +53,14 @@ func TestExitCodes(t *testing.T) {
 			scenario: idle, args: []string{"sim", "run", "--scheduler", "nomad"},
 			want: exitInput, wantErr: `--scheduler "nomad": must be both, holdfast or default`,
 		},
+		"over a real etcd": {
+			scenario: idle, args: []string{"sim", "run", "--scheduler", "default", "--store", "etcd"},
+			want: 0, wantOut: "Under the default scheduler",
+		},
+		"a store that there is none of": {
+			scenario: idle, args: []string{"sim", "run", "--store", "disk"},
+			want: exitInput, wantErr: `--store "disk": must be memory or etcd`,
+		},
 		"an output that there is none of": {
 			scenario: idle, args: []string{"sim", "run", "-o", "xml"},
 			want: exitInput, wantErr: `--output "xml": must be text or json`,

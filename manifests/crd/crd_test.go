@@ -74,6 +74,7 @@ func TestTheSchemaHasTheLimitsOfTheCode(t *testing.T) {
 	}{
 		"candidate nodes": {nodes, tenancy.NodesMax},
 		"boots":           {nodes.Items.Schema.Properties["bootIDs"], tenancy.BootIDsMax},
+		"later boots":     {nodes.Items.Schema.Properties["laterBootIDs"], tenancy.LaterBootIDsMax},
 		"volumes":         {incarnation.Properties["volumes"], tenancy.VolumesMax},
 		"attestations":    {root.Properties["spec"].Properties["attestations"], tenancy.AttestationsMax},
 	}

@@ -21,55 +21,81 @@ const (
 	reasonContainerStatusUnknown = "ContainerStatusUnknown"
 )
 
-// FactsOf derives the facts about the incarnation uid.
-//
-// The pod is the object as it was seen, complete with managedFields, or nil if it
-// is gone; an object of another UID says only that uid's is gone, and that only if
-// it was read live. The incarnation is the one on the record. Without a record
-// that speaks of this UID nobody can say that no container was seen, so that
-// counts as seen; who watched the pod from its creation says so with an
-// Incarnation of its own. The boot ID is the one that the pod's node reports now,
-// empty if unknown. Attestations are all of the record's.
-func FactsOf(uid types.UID, pod *v1.Pod, sight Sight, inc *v1alpha1.Incarnation, bootID string, attestations []v1alpha1.Attestation) Facts {
-	if uid == "" {
-		return Facts{Sight: SightUnknown, Containers: ContainersUnknown, ContainerSeen: true}
+// Subject is an incarnation, and what is known that may bear on it.
+type Subject struct {
+	// UID is the incarnation's pod UID.
+	UID types.UID
+	// Pod is the object as it was seen, complete with managedFields, or nil if it is
+	// gone; an object of another UID says only that UID's is gone, and that only if
+	// it was read live.
+	Pod *v1.Pod
+	// Sight is how the object was seen.
+	Sight Sight
+	// Incarnation is the one on the record. Without one that speaks of this UID
+	// nobody can say that no container was seen, so that counts as seen, nor on which
+	// machines it may run; who watched the pod from its creation says so with an
+	// Incarnation of its own.
+	Incarnation *v1alpha1.Incarnation
+	// Nodes is what is known now of the nodes on the record.
+	Nodes Nodes
+	// Attestations are all of the record's.
+	Attestations []v1alpha1.Attestation
+}
+
+// FactsOf derives the facts about an incarnation.
+func FactsOf(s Subject) Facts {
+	if s.UID == "" {
+		return Facts{Sight: SightUnknown, Containers: ContainersUnknown, ContainerSeen: true, Machines: MachinesUnknown, Fence: FenceNone}
 	}
-	if inc != nil && inc.PodUID != uid {
+	inc, pod := s.Incarnation, s.Pod
+	if inc != nil && inc.PodUID != s.UID {
 		inc = nil
 	}
 	f := Facts{
-		Sight:         sight,
+		Sight:         sightOf(s),
 		Containers:    ContainersUnknown,
 		ContainerSeen: inc == nil || inc.ContainerSeen,
-		Attested: slices.ContainsFunc(attestations, func(a v1alpha1.Attestation) bool {
-			return a.PodUID == uid
+		Attested: slices.ContainsFunc(s.Attestations, func(a v1alpha1.Attestation) bool {
+			return a.PodUID == s.UID
 		}),
 	}
-	switch {
-	case sight != SightLive && sight != SightFinal:
+	if f.Sight != SightLive && f.Sight != SightFinal {
 		// An object that came with neither is a remembered one: not evidence.
-		return f
-	case pod == nil:
-		f.Sight = SightUnknown
-		return f
-	case pod.UID != uid && sight == SightLive:
-		f.Sight = SightGone
-		return f
-	case pod.UID != uid:
-		f.Sight = SightUnknown
-		return f
+		pod = nil
 	}
 
-	f.Deleting = pod.DeletionTimestamp != nil
-	f.Bound = pod.Spec.NodeName != ""
-	f.Terminal = pod.Status.Phase == v1.PodFailed || pod.Status.Phase == v1.PodSucceeded
-	f.Containers = containersOf(pod)
-	f.Filler = slices.ContainsFunc(statusesOf(pod), isFiller)
-	f.ContainerSeen = f.ContainerSeen || ContainerSeen(pod)
-	f.PhaseByKubelet = phaseByKubelet(pod.ManagedFields)
-	f.SandboxGone = sandboxIsGone(pod)
-	f.Rebooted = rebooted(pod.Spec.NodeName, inc, bootID)
+	boundTo := ""
+	if pod != nil {
+		boundTo = pod.Spec.NodeName
+		f.Deleting = pod.DeletionTimestamp != nil
+		f.Bound = boundTo != ""
+		f.Terminal = pod.Status.Phase == v1.PodFailed || pod.Status.Phase == v1.PodSucceeded
+		f.Containers = containersOf(pod)
+		f.Filler = slices.ContainsFunc(statusesOf(pod), isFiller)
+		f.ContainerSeen = f.ContainerSeen || ContainerSeen(pod)
+		f.PhaseByKubelet = phaseByKubelet(pod.ManagedFields)
+		f.SandboxGone = sandboxIsGone(pod)
+	}
+	candidates := candidatesOf(inc, boundTo)
+	f.Machines = machinesOf(candidates, s.Nodes)
+	f.NewBoot = f.Bound && allBootedAnew(candidates, s.Nodes)
+	f.Fence = fenceOf(candidates, s.Nodes)
 	return f
+}
+
+// sightOf is how the incarnation's own object was seen.
+func sightOf(s Subject) Sight {
+	switch {
+	case s.Sight != SightLive && s.Sight != SightFinal:
+		return s.Sight
+	case s.Pod == nil:
+		return SightUnknown
+	case s.Pod.UID != s.UID && s.Sight == SightLive:
+		return SightGone
+	case s.Pod.UID != s.UID:
+		return SightUnknown
+	}
+	return s.Sight
 }
 
 // ContainerSeen tells whether the object shows that a container of the pod ever
@@ -184,20 +210,4 @@ func sandboxIsGone(pod *v1.Pod) bool {
 			c.Status == v1.ConditionFalse &&
 			c.ObservedGeneration >= pod.Generation
 	})
-}
-
-// rebooted tells whether the boot is none of the recorded ones. A node of which no
-// boot is on the record has nothing to differ from: unknown, hence false (§1.5).
-func rebooted(node string, inc *v1alpha1.Incarnation, bootID string) bool {
-	if bootID == "" || inc == nil {
-		return false
-	}
-	known := false
-	for _, n := range inc.Nodes {
-		if slices.Contains(n.BootIDs, bootID) {
-			return false
-		}
-		known = known || n.Name == node && len(n.BootIDs) > 0
-	}
-	return known
 }

@@ -134,9 +134,19 @@ func filler(name string) v1.ContainerStatus {
 func record(containerSeen bool) *v1alpha1.Incarnation {
 	return &v1alpha1.Incarnation{
 		PodUID: uid, ContainerSeen: containerSeen,
-		Nodes: []v1alpha1.CandidateNode{{Name: "node-a", BootIDs: []string{firstBoot}}},
+		Nodes: []v1alpha1.CandidateNode{{Name: "node-a", UID: "uid-of-node-a", BootIDs: []string{firstBoot}}},
 	}
 }
+
+// rebootedRecord is the same after these boots.
+func rebootedRecord(later ...string) *v1alpha1.Incarnation {
+	inc := record(true)
+	inc.Nodes[0].LaterBootIDs = later
+	return inc
+}
+
+// notShared: no boot is shown by a node of another name.
+func notShared(string, string) bool { return false }
 
 var always = v1.ContainerRestartPolicyAlways
 
@@ -148,7 +158,6 @@ func TestFinalStates(t *testing.T) {
 		pod         *v1.Pod
 		sight       Sight // SightLive if empty
 		inc         *v1alpha1.Incarnation
-		boot        string
 		attested    types.UID
 		wantRelease v1alpha1.EvidenceKind // empty: held
 	}{
@@ -249,16 +258,16 @@ func TestFinalStates(t *testing.T) {
 		},
 		"the same after a reboot": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
-			inc: record(true), boot: secondBoot, wantRelease: v1alpha1.KubeletConfirmed,
-		},
-		"the same on a boot that is on the record": {
-			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
-			inc: record(true), boot: firstBoot,
+			inc: rebootedRecord(secondBoot), wantRelease: v1alpha1.KubeletConfirmed,
 		},
 		"the same with a record that never saw a boot": {
-			pod:  pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
-			inc:  &v1alpha1.Incarnation{PodUID: uid, ContainerSeen: true, Nodes: []v1alpha1.CandidateNode{{Name: "node-a"}}},
-			boot: secondBoot,
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: &v1alpha1.Incarnation{PodUID: uid, ContainerSeen: true, Nodes: []v1alpha1.CandidateNode{
+				{Name: "node-a", UID: "uid-of-node-a", LaterBootIDs: []string{secondBoot}}}},
+		},
+		"the same, bound to a node that is not on the record": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2), func(p *v1.Pod) { p.Spec.NodeName = "node-b" }),
+			inc: rebootedRecord(secondBoot),
 		},
 		"filled in, and no record says that no container was seen": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
@@ -273,7 +282,7 @@ func TestFinalStates(t *testing.T) {
 		},
 		"filled in under PodGC's Failed after a reboot": {
 			pod: pod(deletedPod, phaseBy(kcm, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
-			inc: record(true), boot: secondBoot, wantRelease: v1alpha1.KubeletConfirmed,
+			inc: rebootedRecord(secondBoot), wantRelease: v1alpha1.KubeletConfirmed,
 		},
 		"a filler that a proper life has replaced is history": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(func() v1.ContainerStatus {
@@ -376,7 +385,10 @@ func TestFinalStates(t *testing.T) {
 			}
 			podBefore, incBefore := tc.pod.DeepCopy(), tc.inc.DeepCopy()
 
-			facts := FactsOf(uid, tc.pod, sight, tc.inc, tc.boot, attestations)
+			facts := FactsOf(Subject{
+				UID: uid, Pod: tc.pod, Sight: sight, Incarnation: tc.inc,
+				Nodes: Nodes{Booted: notShared}, Attestations: attestations,
+			})
 			if got := Judge(facts); got.Kind != tc.wantRelease {
 				t.Errorf("got %+v, want evidence %q\nfacts: %+v", got, tc.wantRelease, facts)
 			}
@@ -403,8 +415,9 @@ func TestFactsOfNothing(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := FactsOf(tc.uid, tc.pod, tc.sight, nil, "", nil)
-			if want := (Facts{Sight: tc.want, Containers: ContainersUnknown, ContainerSeen: true}); got != want {
+			got := FactsOf(Subject{UID: tc.uid, Pod: tc.pod, Sight: tc.sight})
+			want := Facts{Sight: tc.want, Containers: ContainersUnknown, ContainerSeen: true, Machines: MachinesUnknown, Fence: FenceNone}
+			if got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
@@ -412,7 +425,7 @@ func TestFactsOfNothing(t *testing.T) {
 }
 
 func TestAnAttestationWithoutAUIDIsAboutNobody(t *testing.T) {
-	f := FactsOf("", nil, SightGone, nil, "", []v1alpha1.Attestation{{}})
+	f := FactsOf(Subject{Sight: SightGone, Attestations: []v1alpha1.Attestation{{}}})
 	if f.Attested || Judge(f).Release {
 		t.Errorf("got %+v", f)
 	}
@@ -473,35 +486,6 @@ func TestContainerSeen(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			if got := ContainerSeen(tc.pod); got != tc.want {
-				t.Errorf("got %v, want %v", got, tc.want)
-			}
-		})
-	}
-}
-
-func TestRebooted(t *testing.T) {
-	inc := &v1alpha1.Incarnation{PodUID: uid, Nodes: []v1alpha1.CandidateNode{
-		{Name: "node-a", BootIDs: []string{"a1", "a2"}},
-		{Name: "node-b", BootIDs: []string{"b1"}},
-		{Name: "node-c"},
-	}}
-	tests := map[string]struct {
-		node, boot string
-		inc        *v1alpha1.Incarnation
-		want       bool
-	}{
-		"a boot that was never seen":                 {"node-a", "a3", inc, true},
-		"the latest boot on the record":              {"node-a", "a2", inc, false},
-		"an earlier boot on the record":              {"node-a", "a1", inc, false},
-		"a boot that another candidate is on (§1.5)": {"node-a", "b1", inc, false},
-		"an unknown boot":                            {"node-a", "", inc, false},
-		"a node of which no boot was recorded":       {"node-c", "c1", inc, false},
-		"a node that is not on the record":           {"node-d", "d1", inc, false},
-		"no record":                                  {"node-a", "a3", nil, false},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := rebooted(tc.node, tc.inc, tc.boot); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})

@@ -65,8 +65,13 @@ type Facts struct {
 	// SandboxGone: PodReadyToStartContainers is False, and the kubelet that wrote
 	// it had seen the object's present generation.
 	SandboxGone bool
-	// Rebooted: the node's boot ID is known and differs from every recorded one.
-	Rebooted bool
+	// NewBoot: every machine that it may run on has booted since its deletion was
+	// first seen.
+	NewBoot bool
+	// Machines is what is known of those machines.
+	Machines Machines
+	// Fence is what the taints of their nodes say. It explains; Machines decides.
+	Fence Fence
 	// Attested: a human's statement names exactly this UID.
 	Attested bool
 }
@@ -86,7 +91,12 @@ type Verdict struct {
 // Judge returns the verdict of the first rule whose conditions all hold, and a
 // hold if there is none.
 func Judge(f Facts) Verdict {
-	for _, r := range rules {
+	return rules.Judge(f)
+}
+
+// Judge is the judgement by this table.
+func (t Table) Judge(f Facts) Verdict {
+	for _, r := range t {
 		if r.matches(f) {
 			return Verdict{Release: true, Kind: r.Kind, Detail: r.Detail}
 		}
@@ -96,36 +106,52 @@ func Judge(f Facts) Verdict {
 
 // hold explains why no rule matched and what would make one match. It decides nothing.
 func hold(f Facts) Verdict {
-	const attest = "an attestation for this pod UID"
+	report := "the kubelet's final report (missing: " + strings.Join(missingFrom(kubeletConfirmed, f), ", ") + ")"
+	const (
+		fence  = "a fence of its node (the taint node.kubernetes.io/out-of-service, set while the node is not Ready)"
+		attest = "an attestation for this pod UID"
+	)
 	switch f.Sight {
 	case SightLive:
-		missing := strings.Join(missingFrom(kubeletConfirmed, f), ", ")
 		switch {
-		case !f.Deleting:
-			v := Verdict{
-				Detail: "the pod is not being deleted",
-				Needs:  "the kubelet's final report (missing: " + missing + "), or the pod's deletion and " + attest,
-			}
-			if f.Attested {
-				v.Detail = "the pod is attested to be over but is not being deleted"
-				v.Needs = "the kubelet's final report (missing: " + missing + "), or the pod's deletion"
-			}
-			return v
-		default:
+		case !f.Deleting && f.Attested:
 			return Verdict{
-				Detail: "the pod is being deleted and nothing proves that its containers stopped",
-				Needs:  "the kubelet's final report (missing: " + missing + "), or " + attest,
+				Detail: "the pod is attested to be over but is not being deleted",
+				Needs:  report + ", or the pod's deletion",
 			}
+		case !f.Deleting:
+			return Verdict{
+				Detail: "the pod is not being deleted",
+				Needs:  report + ", or the pod's deletion and " + attest,
+			}
+		}
+		return Verdict{
+			Detail: "the pod is being deleted and nothing proves that its containers stopped" + voidFence(f),
+			Needs:  report + ", " + fence + ", or " + attest,
 		}
 	case SightFinal:
 		return Verdict{
 			Detail: "the pod's object is gone, and its last state does not prove that its containers stopped (missing: " +
-				strings.Join(missingFrom(kubeletConfirmed, f), ", ") + ")",
-			Needs: attest,
+				strings.Join(missingFrom(kubeletConfirmed, f), ", ") + ")" + voidFence(f),
+			Needs: fence + ", or " + attest,
 		}
 	case SightGone:
-		return Verdict{Detail: "the pod's object is gone and its last state was not seen", Needs: attest}
+		return Verdict{
+			Detail: "the pod's object is gone and its last state was not seen" + voidFence(f),
+			Needs:  fence + ", or " + attest,
+		}
 	default:
 		return Verdict{Detail: "the pod's object was not read live", Needs: "a live read of the pod"}
 	}
+}
+
+// voidFence says why a fencing taint that is there does not count.
+func voidFence(f Facts) string {
+	switch f.Fence {
+	case FenceOnReadyNode:
+		return "; its node has a fencing taint but is Ready, so its kubelet runs"
+	case FenceFound:
+		return "; its node has a fencing taint that nobody saw set since the node is not Ready: if the node is down, remove the taint and set it again"
+	}
+	return ""
 }

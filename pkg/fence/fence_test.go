@@ -9,19 +9,21 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
-// allFacts returns every combination of every fact: 4 sights, 3 container states
-// and 9 things that are so or not.
+// allFacts returns every combination of every fact that decides: 4 sights, 3
+// container states, 4 states of the machines and 9 things that are so or not.
 func allFacts() []Facts {
 	var out []Facts
 	for _, sight := range []Sight{SightUnknown, SightLive, SightFinal, SightGone} {
 		for _, containers := range []Containers{ContainersUnknown, ContainersRunning, ContainersStopped} {
-			for bits := range 1 << 9 {
-				on := func(bit int) bool { return bits&(1<<bit) != 0 }
-				out = append(out, Facts{
-					Sight: sight, Containers: containers,
-					Deleting: on(0), Bound: on(1), Terminal: on(2), Filler: on(3), ContainerSeen: on(4),
-					PhaseByKubelet: on(5), SandboxGone: on(6), Rebooted: on(7), Attested: on(8),
-				})
+			for _, machines := range machinesByTrust {
+				for bits := range 1 << 9 {
+					on := func(bit int) bool { return bits&(1<<bit) != 0 }
+					out = append(out, Facts{
+						Sight: sight, Containers: containers, Machines: machines,
+						Deleting: on(0), Bound: on(1), Terminal: on(2), Filler: on(3), ContainerSeen: on(4),
+						PhaseByKubelet: on(5), SandboxGone: on(6), NewBoot: on(7), Attested: on(8),
+					})
+				}
 			}
 		}
 	}
@@ -36,12 +38,10 @@ func wanted(f Facts) v1alpha1.EvidenceKind {
 	if f.Sight == SightUnknown {
 		return ""
 	}
-	// "The object gone": nothing of it can be read, only somebody's word is left.
+	// "The object gone": nothing of it can be read, only what is known of its machines
+	// and somebody's word are left.
 	if f.Sight == SightGone {
-		if f.Attested {
-			return v1alpha1.Attested
-		}
-		return ""
+		return wantedOfOthers(f)
 	}
 
 	// From here on the object was read live or is the one of the DELETED event.
@@ -65,7 +65,7 @@ func wanted(f Facts) v1alpha1.EvidenceKind {
 			if !f.Filler {
 				return v1alpha1.KubeletConfirmed
 			}
-			if f.Filler && f.Rebooted {
+			if f.Filler && f.NewBoot {
 				return v1alpha1.KubeletConfirmed
 			}
 			if f.Filler && !f.ContainerSeen {
@@ -79,18 +79,31 @@ func wanted(f Facts) v1alpha1.EvidenceKind {
 			if !f.Filler {
 				return v1alpha1.KubeletConfirmed
 			}
-			if f.Filler && f.Rebooted {
+			if f.Filler && f.NewBoot {
 				return v1alpha1.KubeletConfirmed
 			}
 		}
 	}
 
-	// Attested: "a human's word for this pod UID", with "a live read showing
-	// deletionTimestamp on this UID, or the object gone".
-	if f.Attested {
-		if f.Sight == SightLive && f.Deleting || f.Sight == SightFinal {
-			return v1alpha1.Attested
-		}
+	// "Every other kind needs a live read showing deletionTimestamp on this UID, or the
+	// object gone."
+	if f.Sight == SightLive && f.Deleting || f.Sight == SightFinal {
+		return wantedOfOthers(f)
+	}
+	return ""
+}
+
+// wantedOfOthers: what the pod's own object says nothing of.
+func wantedOfOthers(f Facts) v1alpha1.EvidenceKind {
+	switch {
+	case f.Machines == MachinesRebooted:
+		return v1alpha1.Rebooted
+	case f.Machines == MachinesFenced:
+		return v1alpha1.Fenced
+	case f.Machines == MachinesRemoved:
+		return v1alpha1.NodeRemoved
+	case f.Attested:
+		return v1alpha1.Attested
 	}
 	return ""
 }
@@ -131,10 +144,13 @@ func TestASightThatNobodyKnowsNeverReleases(t *testing.T) {
 	}
 }
 
-func TestARunningContainerIsReleasedByNothingButAnAttestation(t *testing.T) {
+// ofTheMachine are the kinds that say something of a machine that is silent.
+var ofTheMachine = []v1alpha1.EvidenceKind{v1alpha1.Rebooted, v1alpha1.Fenced, v1alpha1.NodeRemoved, v1alpha1.Attested}
+
+func TestARunningContainerIsReleasedByNothingButTheEndOfItsMachineOrAnAttestation(t *testing.T) {
 	for _, f := range allFacts() {
 		f.Containers = ContainersRunning
-		if v := Judge(f); v.Release && v.Kind != v1alpha1.Attested {
+		if v := Judge(f); v.Release && !slices.Contains(ofTheMachine, v.Kind) {
 			t.Errorf("%+v: released by %s", f, v.Kind)
 		}
 	}
@@ -149,10 +165,10 @@ func TestOnlyTheKubeletReleasesAPodThatIsNotBeingDeleted(t *testing.T) {
 	}
 }
 
-func TestAGoneObjectIsReleasedByNothingButAnAttestation(t *testing.T) {
+func TestAGoneObjectIsReleasedByNothingButTheEndOfItsMachineOrAnAttestation(t *testing.T) {
 	for _, f := range allFacts() {
 		f.Sight = SightGone
-		if v := Judge(f); v.Release && v.Kind != v1alpha1.Attested {
+		if v := Judge(f); v.Release && !slices.Contains(ofTheMachine, v.Kind) {
 			t.Errorf("%+v: released by %s", f, v.Kind)
 		}
 	}
@@ -186,7 +202,8 @@ func TestDoubtNeverReleases(t *testing.T) {
 		"a container was seen":                      func(f *Facts) { f.ContainerSeen = true },
 		"the phase's author is not the kubelet":     func(f *Facts) { f.PhaseByKubelet = false },
 		"the sandbox is not known to be gone":       func(f *Facts) { f.SandboxGone = false },
-		"the boot is one that was seen, or unknown": func(f *Facts) { f.Rebooted = false },
+		"the boot is one that was seen, or unknown": func(f *Facts) { f.NewBoot = false },
+		"one of the machines may run it":            func(f *Facts) { f.Machines = MachinesUnknown },
 		"the attestation is about another pod":      func(f *Facts) { f.Attested = false },
 	}
 	for name, doubt := range doubts {
@@ -199,6 +216,34 @@ func TestDoubtNeverReleases(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatExplainsDoesNotDecide: the taints are in the facts twice, once as what they
+// prove and once as what they look like.
+func TestWhatExplainsDoesNotDecide(t *testing.T) {
+	for _, f := range allFacts() {
+		want := Judge(f).Kind
+		for _, f.Fence = range []Fence{FenceNone, FenceSet, FenceFound, FenceOnReadyNode} {
+			if got := Judge(f).Kind; got != want {
+				t.Errorf("%+v: %q with this fence, %q without", f, got, want)
+			}
+		}
+	}
+}
+
+func TestATableWithoutARuleDoesNotReleaseByIt(t *testing.T) {
+	for _, r := range Rules() {
+		less := Rules().Without(r.Name)
+		if len(less) != len(Rules())-1 {
+			t.Fatalf("without %s: %d rules", r.Name, len(less))
+		}
+		decides := slices.ContainsFunc(allFacts(), func(f Facts) bool {
+			return Judge(f).Kind == r.Kind && !less.Judge(f).Release
+		})
+		if !decides {
+			t.Errorf("without %s nothing more is held", r.Name)
+		}
 	}
 }
 
@@ -245,7 +290,10 @@ func TestTheTableIsOrderedProofsFirst(t *testing.T) {
 			t.Errorf("rule %s is not complete: %+v", r.Name, r)
 		}
 	}
-	want := []string{"NeverBound", "KubeletConfirmedByPhase", "KubeletConfirmedBySandbox", "Attested"}
+	want := []string{
+		"NeverBound", "KubeletConfirmedByPhase", "KubeletConfirmedBySandbox", "Rebooted",
+		"Fenced", "NodeRemoved", "Attested",
+	}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v: an assertion must never hide a proof from the receipt", names, want)
 	}
@@ -287,5 +335,5 @@ func ExampleJudge() {
 	// Output:
 	// false
 	// the pod is being deleted and nothing proves that its containers stopped
-	// the kubelet's final report (missing: a terminal phase, every container reported terminated, a phase written by the kubelet), or an attestation for this pod UID
+	// the kubelet's final report (missing: a terminal phase, every container reported terminated, a phase written by the kubelet), a fence of its node (the taint node.kubernetes.io/out-of-service, set while the node is not Ready), or an attestation for this pod UID
 }

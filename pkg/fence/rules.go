@@ -1,6 +1,8 @@
 package fence
 
 import (
+	"slices"
+
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
@@ -26,9 +28,18 @@ type Rule struct {
 	Why string
 }
 
+// Table is rules in the order in which they are tried. The first that matches wins.
+type Table []Rule
+
+// Without returns the table without the rules of these names: tests and the
+// simulator show so what each rule is worth.
+func (t Table) Without(names ...string) Table {
+	return slices.DeleteFunc(slices.Clone(t), func(r Rule) bool { return slices.Contains(names, r.Name) })
+}
+
 // Rules returns the rules in the order in which Judge tries them.
-func Rules() []Rule {
-	out := make([]Rule, len(rules))
+func Rules() Table {
+	out := make(Table, len(rules))
 	copy(out, rules)
 	for i := range out {
 		out[i].Conditions = append([]Condition(nil), out[i].Conditions...)
@@ -91,15 +102,25 @@ var (
 	sandboxGone = Condition{"PodReadyToStartContainers=False since the deletion", func(f Facts) bool {
 		return f.SandboxGone
 	}}
-	// The kubelet's filler stands for "could not be located". After a reboot that
-	// is as good as terminated; on the same boot the container may be running (H25).
+	// The kubelet's filler stands for "could not be located". After a boot that was
+	// first reported after the deletion that is as good as terminated; on the same boot
+	// the container may be running (H25).
 	noFiller = Condition{"no container reported as ContainerStatusUnknown, or a new boot", func(f Facts) bool {
-		return !f.Filler || f.Rebooted
+		return !f.Filler || f.NewBoot
 	}}
 	// A pod deleted while its images are pulled ends with the filler too, and would
 	// otherwise be held for ever; no container of it was ever seen.
 	noFillerOfASeenContainer = Condition{"no container reported as ContainerStatusUnknown, or a new boot", func(f Facts) bool {
 		return noFiller.Met(f) || !f.ContainerSeen
+	}}
+	rebooted = Condition{"two boots of its machine since the deletion", func(f Facts) bool {
+		return f.Machines == MachinesRebooted
+	}}
+	fenced = Condition{"a fence of its node", func(f Facts) bool {
+		return f.Machines == MachinesFenced
+	}}
+	removedNode = Condition{"the removal of its machine together with its node", func(f Facts) bool {
+		return f.Machines == MachinesRemoved
 	}}
 	attested = Condition{"an attestation for this pod UID", func(f Facts) bool {
 		return f.Attested
@@ -147,6 +168,37 @@ var (
 			"After branch (a), because it needs the deletion. A filler releases only on a new boot, seen container or not: a kubelet that restarts under a Failed pod writes it for containers that live (H25).",
 	}
 
+	// After the kubelet's own report, which says more; before all assertions, because a
+	// proof must name itself.
+	rebootedTwice = Rule{
+		Name: "Rebooted", Kind: v1alpha1.Rebooted,
+		Conditions: []Condition{deletedOrGone, rebooted},
+		Detail:     "its machine has booted twice since the deletion was first seen",
+		Why: "Processes do not outlive a boot. The first boot that is reported after the deletion may itself have started the pod, from a list that is older (H9); " +
+			"the second one, of a kubelet that lists after its start (H7), has ended that too and cannot have started it again. " +
+			"Before the assertions, because it rests on nobody's word.",
+	}
+
+	// Before NodeRemoved, because it was read again live a moment ago, and because a
+	// mixture of machines is as good as the weakest: machines that count as fenced may
+	// be rebooted, machines that count as removed may be fenced.
+	fencedOff = Rule{
+		Name: "Fenced", Kind: v1alpha1.Fenced,
+		Conditions: []Condition{deletedOrGone, fenced},
+		Detail:     "its node was marked as out of service, or as shut down, while it was not Ready",
+		Why: "An assertion: whoever sets the taint says that the machine runs nothing any more. The API lets anybody set it at any time (H4), so it counts only on this very Node UID, " +
+			"while the node is not Ready, and if it was seen absent since the node is not: a taint that was left on a node speaks of an earlier failure.",
+	}
+
+	// After Fenced: the object that it speaks of can no longer be read.
+	nodeRemoved = Rule{
+		Name: "NodeRemoved", Kind: v1alpha1.NodeRemoved,
+		Conditions: []Condition{deletedOrGone, removedNode},
+		Detail:     "its node was removed, and whoever manages the machines says that the machine is gone too",
+		Why: "An assertion. That the Node object is gone says nothing (H3): anybody deletes it while the kubelet runs. What counts is why it went: the cloud controller found no instance, " +
+			"or had marked it as shut down, or an autoscaler's finalizer waited for the end of the instance; and no node has come back with one of its boots.",
+	}
+
 	// Last: a human's word counts only where nothing proves it. It overrides a
 	// running container, for that is what it is for (a node that will never report
 	// again shows its last state for ever), but never a pod that nobody deleted: such
@@ -160,5 +212,5 @@ var (
 	}
 
 	// rules is the order in which Judge tries them; the first that matches wins.
-	rules = []Rule{neverBound, kubeletConfirmed, kubeletConfirmedBySandbox, attestedOver}
+	rules = Table{neverBound, kubeletConfirmed, kubeletConfirmedBySandbox, rebootedTwice, fencedOff, nodeRemoved, attestedOver}
 )

@@ -13,8 +13,10 @@ import (
 // calm reports whether the caches show nothing to do, so that the many updates of
 // healthy pods cost no live read. It may only be wrong where a cache is behind, and
 // whatever the cache then learns asks again. Nothing is decided on it.
-func calm(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v1.Node) bool {
+func calm(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v1.Node, protects func(*v1.Pod) bool) bool {
 	switch {
+	case pod != nil && protects(pod):
+		return false
 	case record != nil && record.DeletionTimestamp != nil:
 		return false
 	case record != nil && tenancy.Unclean(record):
@@ -44,7 +46,7 @@ func calmTenant(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v
 	now := node(pod.Spec.NodeName)
 	return now == nil || slices.ContainsFunc(inc.Nodes, func(n v1alpha1.CandidateNode) bool {
 		boot := now.Status.NodeInfo.BootID
-		return n.Name == now.Name && n.UID != "" && (boot == "" || slices.Contains(n.BootIDs, boot))
+		return n.Name == now.Name && n.UID == now.UID && (boot == "" || slices.Contains(n.BootIDs, boot))
 	})
 }
 

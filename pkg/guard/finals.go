@@ -1,14 +1,15 @@
 package guard
 
 import (
+	"slices"
 	"sync"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// finalsMax bounds how many final objects wait to be handled. Beyond it a final
-// object is dropped: its incarnation counts as gone without a last word, and holds.
+// finalsMax bounds how many final objects wait to be handled. Beyond it the oldest is
+// dropped: its incarnation counts as gone without a last word, and holds.
 const finalsMax = 4096
 
 // finals keeps the objects of DELETED events until they are handled: nothing else
@@ -17,49 +18,50 @@ const finalsMax = 4096
 type finals struct {
 	mu    sync.Mutex
 	limit int
-	count int
-	pods  map[types.NamespacedName][]*v1.Pod
+	// order has all of them, oldest first.
+	order []*v1.Pod
+	byKey map[types.NamespacedName][]*v1.Pod
 }
 
 func newFinals(limit int) *finals {
-	return &finals{limit: limit, pods: make(map[types.NamespacedName][]*v1.Pod)}
+	return &finals{limit: limit, byKey: make(map[types.NamespacedName][]*v1.Pod)}
 }
 
-// put keeps the final object of a pod; false if there is no room.
-func (f *finals) put(pod *v1.Pod) bool {
+// put keeps the final object of a pod, and returns the one that had to go for it.
+func (f *finals) put(pod *v1.Pod) (dropped *v1.Pod) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.count >= f.limit {
-		return false
+	if len(f.order) >= f.limit {
+		dropped = f.order[0]
+		f.remove(keyOf(dropped), dropped.UID)
 	}
-	key := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-	f.pods[key] = append(f.pods[key], pod)
-	f.count++
-	return true
+	f.order = append(f.order, pod)
+	f.byKey[keyOf(pod)] = append(f.byKey[keyOf(pod)], pod)
+	return dropped
 }
 
 // of returns the final objects under a name, oldest first.
 func (f *finals) of(key types.NamespacedName) []*v1.Pod {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]*v1.Pod(nil), f.pods[key]...)
+	return slices.Clone(f.byKey[key])
 }
 
-// done drops a final object that was handled.
-func (f *finals) done(pod *v1.Pod) {
+// done drops the final object of a pod that was handled, here or by another replica.
+func (f *finals) done(key types.NamespacedName, uid types.UID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	key := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
-	kept := f.pods[key][:0:0]
-	for _, p := range f.pods[key] {
-		if p.UID != pod.UID {
-			kept = append(kept, p)
-		}
-	}
-	f.count -= len(f.pods[key]) - len(kept)
-	if len(kept) == 0 {
-		delete(f.pods, key)
+	f.remove(key, uid)
+}
+
+// remove is called with the lock held.
+func (f *finals) remove(key types.NamespacedName, uid types.UID) {
+	if len(f.byKey[key]) == 0 {
 		return
 	}
-	f.pods[key] = kept
+	is := func(p *v1.Pod) bool { return p.UID == uid && keyOf(p) == key }
+	f.order = slices.DeleteFunc(f.order, is)
+	if f.byKey[key] = slices.DeleteFunc(f.byKey[key], is); len(f.byKey[key]) == 0 {
+		delete(f.byKey, key)
+	}
 }

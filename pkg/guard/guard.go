@@ -8,9 +8,9 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/informers"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -21,6 +21,7 @@ import (
 
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/client/informers/externalversions"
+	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
 
@@ -44,72 +45,134 @@ type Options struct {
 	// PreBind. Empty: every StatefulSet pod of the cluster. A pod that carries the
 	// guard's finalizer is minded whatever its schedulerName says.
 	SchedulerNames []string
+	// Namespace is where the mark of adoption is; kube-system if empty.
+	Namespace string
+
+	// Rules judge; those of pkg/fence if nil. Tests take some away to show what each
+	// of them is worth.
+	Rules fence.Table
+	// WithoutFinalizer leaves pods that lack the finalizer as they are. Only for tests
+	// of what the scheduler keeps without it.
+	WithoutFinalizer bool
 }
 
-// Guard is the controller. It is to run once per cluster, under its own lease.
+// Guard is the controller. Every replica may watch; one at a time may lead.
 type Guard struct {
-	kube     kubernetes.Interface
-	store    *store.Store
-	recorder events.EventRecorder
-	clock    clock.PassiveClock
-	profiles sets.Set[string]
+	kube             kubernetes.Interface
+	store            *store.Store
+	recorder         events.EventRecorder
+	clock            clock.PassiveClock
+	profiles         sets.Set[string]
+	namespace        string
+	rules            fence.Table
+	withoutFinalizer bool
 
-	pods      cache.SharedIndexInformer
-	nodes     cache.SharedIndexInformer
-	tenancies cache.SharedIndexInformer
+	pods        cache.SharedIndexInformer
+	tenancies   cache.SharedIndexInformer
+	nodes       *nodeWatch
+	cloudEvents *cache.Reflector
 
-	finals *finals
-	queue  workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	adoption *adoption
+	finals   *finals
+	// queue has the identities to reconcile, notes those whose record is to be told of
+	// the end of a node.
+	queue, notes workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	running      sync.WaitGroup
 }
 
-// New makes a guard. Nothing is read or watched before Run.
+// New makes a guard. Nothing is read or watched before Watch.
 func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Guard {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	return &Guard{
-		kube:     kube,
-		store:    store.New(holdfast),
-		recorder: o.Recorder,
-		clock:    o.Clock,
-		profiles: sets.New(o.SchedulerNames...),
+	if o.Rules == nil {
+		o.Rules = fence.Rules()
+	}
+	if o.Namespace == "" {
+		o.Namespace = metav1.NamespaceSystem
+	}
+	g := &Guard{
+		kube:             kube,
+		store:            store.New(holdfast),
+		recorder:         o.Recorder,
+		clock:            o.Clock,
+		profiles:         sets.New(o.SchedulerNames...),
+		namespace:        o.Namespace,
+		rules:            o.Rules,
+		withoutFinalizer: o.WithoutFinalizer,
 		pods: coreinformers.NewPodInformer(kube, v1.NamespaceAll, 0, cache.Indexers{
 			cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 			byNode:               nodeOfPod,
 		}),
-		nodes:     informers.NewSharedInformerFactory(kube, 0).Core().V1().Nodes().Informer(),
 		tenancies: externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
+		nodes:     newNodeWatch(kube, o.Clock),
+		adoption:  newAdoption(),
 		finals:    newFinals(finalsMax),
+		queue:     newQueue("guard"),
+		notes:     newQueue("guard_notes"),
 	}
+	g.cloudEvents = newCloudEvents(kube, g.nodes.instanceGone)
+	return g
 }
 
-// Run reconciles until ctx ends. It returns an error if the caches cannot be
-// filled or the guard runs already.
+func newQueue(name string) workqueue.TypedRateLimitingInterface[types.NamespacedName] {
+	return workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryDelayMin, retryDelayMax),
+		workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{Name: name},
+	)
+}
+
+// Run watches and leads until ctx ends, and returns when all of it has ended: a
+// guard that is alone in its cluster.
 func (g *Guard) Run(ctx context.Context) error {
+	defer g.running.Wait()
+	if err := g.Watch(ctx); err != nil {
+		return err
+	}
+	return g.Lead(ctx)
+}
+
+// Watch follows pods, nodes and records until ctx ends, and writes down what only
+// who was there can know. It returns when it has seen everything once, or with an
+// error if that cannot be. Every replica does this, so that the next leader knows
+// what the last one saw. Call it once.
+func (g *Guard) Watch(ctx context.Context) error {
+	if err := g.subscribe(); err != nil {
+		return err
+	}
+	mark, err := g.markInformer()
+	if err != nil {
+		return err
+	}
+	for _, run := range []func(context.Context){
+		g.pods.RunWithContext, g.tenancies.RunWithContext, g.nodes.reflector.RunWithContext,
+		g.cloudEvents.RunWithContext, mark.RunWithContext, g.note,
+	} {
+		g.running.Go(func() { run(ctx) })
+	}
+	context.AfterFunc(ctx, g.queue.ShutDown)
+	context.AfterFunc(ctx, g.notes.ShutDown)
+	if !cache.WaitForCacheSync(ctx.Done(), g.pods.HasSynced, g.nodes.hasSynced, g.tenancies.HasSynced, mark.HasSynced) {
+		return fmt.Errorf("caches of pods, nodes, tenancies and the mark of adoption: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+// Lead reconciles until ctx ends, which must not be after the watch's end. No two
+// guards may lead at once: they would not harm, but contend and say everything twice.
+func (g *Guard) Lead(ctx context.Context) error {
 	endEvents, err := g.recordEvents(ctx)
 	if err != nil {
 		return err
 	}
 	defer endEvents()
-	g.queue = workqueue.NewTypedRateLimitingQueueWithConfig(
-		workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryDelayMin, retryDelayMax),
-		workqueue.TypedRateLimitingQueueConfig[types.NamespacedName]{Name: "guard"},
-	)
-	if err := g.subscribe(); err != nil {
-		return err
-	}
-	var running sync.WaitGroup
-	defer running.Wait()
+	var working sync.WaitGroup
+	defer working.Wait()
 	defer g.queue.ShutDown()
-	for _, informer := range []cache.SharedIndexInformer{g.pods, g.nodes, g.tenancies} {
-		running.Go(func() { informer.RunWithContext(ctx) })
-	}
-	if !cache.WaitForCacheSync(ctx.Done(), g.pods.HasSynced, g.nodes.HasSynced, g.tenancies.HasSynced) {
-		return fmt.Errorf("caches of pods, nodes and tenancies: %w", context.Cause(ctx))
-	}
 	for range workers {
-		running.Go(func() { g.work(ctx) })
+		working.Go(func() { g.work(ctx) })
 	}
+	working.Go(func() { g.adopt(ctx) })
 	<-ctx.Done()
 	return nil
 }
@@ -126,6 +189,7 @@ func (g *Guard) work(ctx context.Context) {
 		switch {
 		case err == nil:
 			g.queue.Forget(key)
+			g.adoption.done(key)
 		case errors.Is(err, context.Canceled):
 		default:
 			// Unknown holds: nothing was released, and it is tried again.

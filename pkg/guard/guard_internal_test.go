@@ -125,6 +125,7 @@ func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 		"a closed record whose object waits for its kubelet": {recorded(v1alpha1.Over), build(oldUID, on("a"), deleted(30)), "boot-1", false},
 		"a closed record and an unbound replacement":         {recorded(v1alpha1.Over), build(newUID, guarded), "boot-1", true},
 		"a replacement that still says that it is held":      {recorded(v1alpha1.Over), build(newUID, isTold), "boot-1", false},
+		"somebody took its finalizer off":                    {recorded(v1alpha1.Occupied), build(oldUID, on("a"), running), "boot-1", false},
 		"a replacement that was bound past the record":       {recorded(v1alpha1.Over), build(newUID, on("b")), "boot-1", false},
 		"a replacement deleted before it was bound":          {recorded(v1alpha1.Over), build(newUID, guarded, deleted(0)), "boot-1", false},
 		"a bound pod without a record":                       {nil, build(newUID, on("b")), "boot-1", false},
@@ -133,7 +134,7 @@ func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 		"a closed record that is being deleted":              {deletedRecord, nil, "boot-1", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := calm(tc.record, tc.pod, nodeA(tc.boot)); got != tc.want {
+			if got := calm(tc.record, tc.pod, nodeA(tc.boot), (&Guard{}).protects); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
@@ -273,8 +274,11 @@ func TestTrimmingKeepsEveryFact(t *testing.T) {
 	}
 	trimmed := obj.(*v1.Pod)
 	inc := recorded(v1alpha1.InDoubt).Status.Incarnation
-	whole := fence.FactsOf(oldUID, pod, fence.SightFinal, inc, "boot-2", nil)
-	if got := fence.FactsOf(oldUID, trimmed, fence.SightFinal, inc, "boot-2", nil); !reflect.DeepEqual(got, whole) {
+	facts := func(p *v1.Pod) fence.Facts {
+		return fence.FactsOf(fence.Subject{UID: oldUID, Pod: p, Sight: fence.SightFinal, Incarnation: inc})
+	}
+	whole := facts(pod)
+	if got := facts(trimmed); !reflect.DeepEqual(got, whole) {
 		t.Errorf("facts of the trimmed pod %+v, of the whole one %+v", got, whole)
 	}
 	if !fence.Judge(whole).Release {
@@ -293,22 +297,45 @@ func TestTrimmingKeepsEveryFact(t *testing.T) {
 
 func TestFinalsAreKeptUntilHandledAndBounded(t *testing.T) {
 	f := newFinals(2)
-	a, b := build("a"), build("b")
-	if !f.put(a) || !f.put(b) || f.put(build("c")) {
+	key := keyOf(build("a"))
+	uids := func() string {
+		var all []string
+		for _, p := range f.of(key) {
+			all = append(all, string(p.UID))
+		}
+		return strings.Join(all, " ")
+	}
+	if f.put(build("a")) != nil || f.put(build("b")) != nil {
 		t.Fatal("want room for two")
 	}
-	key := keyOf(a)
-	if got := f.of(key); len(got) != 2 || got[0].UID != "a" || got[1].UID != "b" {
-		t.Fatalf("got %v, want a and b", got)
+	if dropped := f.put(build("c")); dropped == nil || dropped.UID != "a" || uids() != "b c" {
+		t.Fatalf("dropped %v, kept %q; want the oldest dropped", dropped, uids())
 	}
-	f.done(a)
-	f.done(a)
-	if got := f.of(key); len(got) != 1 || got[0].UID != "b" {
-		t.Fatalf("got %v, want b", got)
+	f.done(key, "b")
+	f.done(key, "b")
+	if uids() != "c" {
+		t.Fatalf("kept %q, want c", uids())
 	}
-	f.done(b)
-	if f.count != 0 || len(f.pods) != 0 {
-		t.Errorf("count %d, %d names; want none", f.count, len(f.pods))
+	f.done(key, "c")
+	if len(f.order) != 0 || len(f.byKey) != 0 {
+		t.Errorf("%d in order, %d names; want none", len(f.order), len(f.byKey))
+	}
+}
+
+func TestTheOldestIsForgottenFirst(t *testing.T) {
+	r := newRecent[int](2)
+	r.put("a", 1)
+	r.put("b", 2)
+	r.put("b", 3)
+	r.put("c", 4)
+	if _, ok := r.get("a"); ok {
+		t.Error("a is remembered beyond the limit")
+	}
+	if b, _ := r.get("b"); b != 3 {
+		t.Errorf("b is %d, want its latest value", b)
+	}
+	if c, _ := r.get("c"); c != 4 || len(r.order) != 2 || len(r.of) != 2 {
+		t.Errorf("c is %d, %d in order, %d remembered", c, len(r.order), len(r.of))
 	}
 }
 

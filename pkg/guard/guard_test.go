@@ -128,6 +128,7 @@ func (c *cluster) createNode(name string) error {
 		return err
 	}
 	node.Status.NodeInfo.BootID = "boot-1"
+	node.Status.NodeInfo.KubeletVersion = "v1.37.1"
 	node.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}}
 	_, err = c.kubelet.CoreV1().Nodes().UpdateStatus(c.ctx, node, metav1.UpdateOptions{})
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,32 +74,71 @@ func beyondRecording(err error) bool {
 	return errors.Is(err, tenancy.ErrUnreadable) || errors.Is(err, tenancy.ErrTooManyNodes)
 }
 
-// observe puts on the record what the object shows. Boots are recorded up to the
-// first sight of the deletion, at which the node is read live: only a boot after
-// that can be a new one (docs/kubernetes-facts.md §1.5).
+// observe puts on the record what the object and the nodes show. At the first sight
+// of the deletion the nodes are read live: only a boot that is reported after that
+// can be a later one (docs/kubernetes-facts.md §1.5).
 func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant) (*v1alpha1.Tenancy, error) {
-	if t.pod == nil {
-		return record, nil
+	seen, err := g.observations(ctx, record, t)
+	if err != nil {
+		return nil, err
 	}
-	seen := tenancy.Observation{ContainerSeen: fence.ContainerSeen(t.pod)}
-	if name := t.pod.Spec.NodeName; name != "" && record.Status.Phase == v1alpha1.Occupied {
-		node := g.cachedNode(name)
-		if t.deletionAsked() {
-			var err error
-			if node, err = g.liveNode(ctx, name); err != nil {
-				return nil, err
+	observed, err := g.store.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
+		next := record.DeepCopy()
+		for _, o := range seen {
+			status, _, err := tenancy.Observe(next, t.uid, o)
+			if err != nil {
+				return v1alpha1.TenancyStatus{}, err
 			}
+			next.Status = status
 		}
-		seen.Node = name
-		if node != nil {
-			seen.NodeUID, seen.BootID = node.UID, node.Status.NodeInfo.BootID
-		}
-	}
-	observed, err := g.store.Observe(ctx, id, t.uid, seen)
+		return next.Status, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("tenancy %s, observing: %w", id, err)
 	}
 	return observed, nil
+}
+
+// observations are what there is to record of the incarnation and of every node on
+// which it may run.
+func (g *Guard) observations(ctx context.Context, record *v1alpha1.Tenancy, t tenant) ([]tenancy.Observation, error) {
+	names := nodeNamesOf(record.Status.Incarnation)
+	var seen []tenancy.Observation
+	if t.pod != nil {
+		seen = append(seen, tenancy.Observation{ContainerSeen: fence.ContainerSeen(t.pod)})
+		if name := t.pod.Spec.NodeName; name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	nodes := g.nodes.around(names)
+	if t.deletionAsked() && record.Status.Phase == v1alpha1.Occupied {
+		var err error
+		if nodes, err = g.liveNodes(ctx, names); err != nil {
+			return nil, err
+		}
+	}
+	for _, sight := range nodes.Read {
+		if o, ok := observationOf(sight, t); ok {
+			seen = append(seen, o)
+		}
+	}
+	return seen, nil
+}
+
+// observationOf is what a node shows. One on which the bind was only tried is none
+// that the pod turned out to be on, so another machine of its name is no candidate.
+func observationOf(sight fence.NodeSight, t tenant) (tenancy.Observation, bool) {
+	boundHere := t.pod != nil && t.pod.Spec.NodeName == sight.Name
+	switch {
+	case sight.Node == nil:
+		return tenancy.Observation{Node: sight.Name}, boundHere
+	case t.pod != nil && t.pod.Spec.NodeName != "" && !boundHere:
+		return tenancy.Observation{}, false
+	}
+	return tenancy.Observation{
+		Node: sight.Name, NodeUID: sight.Node.UID,
+		BootID: sight.Node.Status.NodeInfo.BootID, StaleBoot: fence.StaleBoot(sight.Node),
+	}, true
 }
 
 // heldFrom is when the incarnation counts as held: at once if its object is gone or
@@ -126,12 +166,8 @@ func holder(t tenant) string {
 // long as the same is so, for every other message is announced anew.
 func holdMessage(record *v1alpha1.Tenancy, verdict fence.Verdict) string {
 	inc := record.Status.Incarnation
-	var names []string
-	for _, n := range inc.Nodes {
-		names = append(names, n.Name)
-	}
 	where := ""
-	if len(names) > 0 {
+	if names := nodeNamesOf(inc); len(names) > 0 {
 		where = " on node " + strings.Join(names, " or ")
 	}
 	return fmt.Sprintf("The incarnation %s%s: %s. What would release it: %s.", inc.PodUID, where, verdict.Detail, verdict.Needs)

@@ -21,7 +21,7 @@ func (g *Guard) rebuilt(ctx context.Context, pod *v1.Pod) (v1alpha1.Incarnation,
 		// Nobody watched it since its bind, so nobody can say that none was.
 		ContainerSeen: true,
 	}
-	if node := g.cachedNode(pod.Spec.NodeName); node != nil {
+	if node := g.nodes.get(pod.Spec.NodeName); node != nil {
 		inc.Nodes[0].UID = node.UID
 		if boot := node.Status.NodeInfo.BootID; boot != "" {
 			inc.Nodes[0].BootIDs = []string{boot}

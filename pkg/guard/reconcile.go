@@ -33,7 +33,7 @@ func (t tenant) deletionAsked() bool {
 // to be tried again; nothing was released because of it.
 func (g *Guard) reconcile(ctx context.Context, key types.NamespacedName) error {
 	ended := g.finals.of(key)
-	if len(ended) == 0 && calm(g.cachedRecord(key), g.cachedPod(key), g.cachedNode) {
+	if len(ended) == 0 && calm(g.cachedRecord(key), g.cachedPod(key), g.nodes.get, g.protects) {
 		return nil
 	}
 	id, named := identity.Named(key.Namespace, key.Name)
@@ -70,7 +70,7 @@ func (g *Guard) reconcile(ctx context.Context, key types.NamespacedName) error {
 	}
 	for _, pod := range ended {
 		if settle(tenant{uid: pod.UID, sight: fence.SightFinal, pod: pod}) {
-			g.finals.done(pod)
+			g.finals.done(key, pod.UID)
 		}
 	}
 	if gone, ok := g.vanished(key, record, live); ok {
@@ -127,7 +127,15 @@ func (g *Guard) settle(ctx context.Context, id identity.Identity, record *v1alph
 	case !tenancy.Unclean(record):
 		return record, g.letGo(ctx, t, record.Status.Evidence)
 	}
-	verdict := fence.Judge(g.facts(record, t))
+	if t.sight == fence.SightLive && g.protects(t.pod) {
+		if err := g.protect(ctx, t.pod); err != nil {
+			return nil, err
+		}
+	}
+	verdict, err := g.judge(ctx, record, t)
+	if err != nil {
+		return nil, err
+	}
 	if verdict.Release {
 		return g.release(ctx, id, record, t, live, verdict)
 	}
@@ -174,15 +182,27 @@ func adoptable(record *v1alpha1.Tenancy, t tenant) bool {
 
 // provesItself reports whether the object alone shows that the incarnation is over.
 func provesItself(t tenant) bool {
-	return fence.Judge(fence.FactsOf(t.uid, t.pod, t.sight, nil, "", nil)).Release
+	return fence.Judge(fence.FactsOf(fence.Subject{UID: t.uid, Pod: t.pod, Sight: t.sight})).Release
 }
 
-// facts about the incarnation. No boot is ever told to be a new one: the first
-// report of a boot may come after the deletion of a pod that this very boot had
-// started (H9), and the rule that asks for two further boots is not built yet.
-func (g *Guard) facts(record *v1alpha1.Tenancy, t tenant) fence.Facts {
-	const bootID = ""
-	return fence.FactsOf(t.uid, t.pod, t.sight, incarnationOf(record), bootID, attestationsOf(record))
+// judge asks the rules, with the nodes as the watch has them. What they say of the
+// nodes must then also be so by live reads, before anything is closed on it.
+func (g *Guard) judge(ctx context.Context, record *v1alpha1.Tenancy, t tenant) (fence.Verdict, error) {
+	inc := incarnationOf(record)
+	names := nodeNamesOf(inc)
+	subject := fence.Subject{
+		UID: t.uid, Pod: t.pod, Sight: t.sight, Incarnation: inc,
+		Nodes: g.nodes.around(names), Attestations: attestationsOf(record),
+	}
+	verdict := g.rules.Judge(fence.FactsOf(subject))
+	if verdict.Kind != v1alpha1.Fenced && verdict.Kind != v1alpha1.NodeRemoved {
+		return verdict, nil
+	}
+	var err error
+	if subject.Nodes, err = g.liveNodes(ctx, names); err != nil {
+		return fence.Verdict{}, err
+	}
+	return g.rules.Judge(fence.FactsOf(subject)), nil
 }
 
 // forget lets go of a record that was deleted by a human or with its namespace,

@@ -2,15 +2,13 @@ package guard
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
@@ -79,6 +77,8 @@ func sourceOf(kind v1alpha1.EvidenceKind, record *v1alpha1.Tenancy, t tenant) st
 	switch kind {
 	case v1alpha1.KubeletConfirmed:
 		return "kubelet of node " + t.pod.Spec.NodeName
+	case v1alpha1.Rebooted, v1alpha1.Fenced, v1alpha1.NodeRemoved:
+		return "node " + strings.Join(nodeNamesOf(incarnationOf(record)), ", ")
 	case v1alpha1.Attested:
 		for _, a := range attestationsOf(record) {
 			if a.PodUID == t.uid {
@@ -106,7 +106,7 @@ func (g *Guard) letGoByItself(ctx context.Context, record *v1alpha1.Tenancy, liv
 		return nil
 	}
 	t := tenant{uid: live.UID, sight: fence.SightLive, pod: live}
-	verdict := fence.Judge(fence.FactsOf(t.uid, t.pod, t.sight, nil, "", attestationsOf(record)))
+	verdict := g.rules.Judge(fence.FactsOf(fence.Subject{UID: t.uid, Pod: t.pod, Sight: t.sight, Attestations: attestationsOf(record)}))
 	if !verdict.Release {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (g *Guard) letGo(ctx context.Context, t tenant, evidence *v1alpha1.Evidence
 		return nil
 	}
 	pod := t.pod
-	if lingers(pod) && (evidence.Kind != v1alpha1.KubeletConfirmed || !ready(g.cachedNode(pod.Spec.NodeName))) {
+	if lingers(pod) && (evidence.Kind != v1alpha1.KubeletConfirmed || !ready(g.nodes.get(pod.Spec.NodeName))) {
 		// A ready kubelet that has confirmed ends the deletion by itself, when it has
 		// also unmounted the pod's volumes.
 		zero := int64(0)
@@ -139,23 +139,4 @@ func (g *Guard) letGo(ctx context.Context, t tenant, evidence *v1alpha1.Evidence
 		return nil
 	}
 	return g.removeFinalizer(ctx, pod)
-}
-
-// removeFinalizer takes the guard's finalizer off the very object that was read:
-// a merge patch replaces the list, and may not take away what others added since.
-func (g *Guard) removeFinalizer(ctx context.Context, pod *v1.Pod) error {
-	rest := slices.DeleteFunc(slices.Clone(pod.Finalizers), func(f string) bool { return f == v1alpha1.PodFinalizer })
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":             pod.UID,
-		"resourceVersion": pod.ResourceVersion,
-		"finalizers":      rest,
-	}})
-	if err != nil {
-		return fmt.Errorf("pod %s/%s, finalizer: %w", pod.Namespace, pod.Name, err)
-	}
-	_, err = g.kube.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("pod %s/%s, finalizer: %w", pod.Namespace, pod.Name, err)
-	}
-	return nil
 }

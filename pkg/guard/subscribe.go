@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // byNode is the index of pods by the node that they are bound to.
@@ -32,19 +33,15 @@ func (g *Guard) subscribe() error {
 		UpdateFunc: func(_, obj any) { g.podSeen(obj) },
 		DeleteFunc: g.podDeleted,
 	})
-	_, nodeErr := g.nodes.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(obj any) { g.nodeChanged(nil, obj) },
-		UpdateFunc: func(old, obj any) {
-			g.nodeChanged(old, obj)
-		},
-		DeleteFunc: func(obj any) { g.nodeChanged(nil, obj) },
-	})
 	_, tenancyErr := g.tenancies.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    g.tenancySeen,
 		UpdateFunc: func(_, obj any) { g.tenancySeen(obj) },
 		DeleteFunc: g.tenancySeen,
 	})
-	return errors.Join(g.pods.SetTransform(trimPod), g.nodes.SetTransform(trimNode), podErr, nodeErr, tenancyErr)
+	g.nodes.changed = g.nodeChanged
+	g.nodes.removed = func(uid types.UID) { g.recordsAt(byNodeUID, string(uid), g.notes.Add) }
+	return errors.Join(g.pods.SetTransform(trimPod), podErr, tenancyErr,
+		g.tenancies.AddIndexers(cache.Indexers{byNodeName: nodeNamesOfRecord, byNodeUID: nodeUIDsOfRecord}))
 }
 
 func keyOf(obj metav1.Object) types.NamespacedName {
@@ -84,8 +81,8 @@ func (g *Guard) podDeleted(obj any) {
 	if !ok || !g.concerns(pod) {
 		return
 	}
-	if !g.finals.put(pod) {
-		klog.Background().Error(nil, "Too many final objects wait to be handled; the pod counts as gone without a last word", "pod", klog.KObj(pod), "limit", finalsMax)
+	if dropped := g.finals.put(pod); dropped != nil {
+		klog.Background().V(2).Info("Too many final objects wait to be handled; the oldest counts as gone without a last word", "pod", klog.KObj(dropped), "limit", finalsMax)
 	}
 	g.queue.Add(keyOf(pod))
 }
@@ -94,29 +91,31 @@ func (g *Guard) tenancySeen(obj any) {
 	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = tombstone.Obj
 	}
-	if record, ok := obj.(*v1alpha1.Tenancy); ok {
-		g.queue.Add(keyOf(record))
-	}
-}
-
-// nodeChanged looks at the pods of a node again when it became another node, was
-// booted, or its readiness changed. Leases and heartbeats change none of these.
-func (g *Guard) nodeChanged(old, obj any) {
-	node, ok := obj.(*v1.Node)
+	record, ok := obj.(*v1alpha1.Tenancy)
 	if !ok {
 		return
 	}
-	if before, ok := old.(*v1.Node); ok && before.UID == node.UID &&
-		before.Status.NodeInfo.BootID == node.Status.NodeInfo.BootID && ready(before) == ready(node) {
-		return
+	if inc := record.Status.Incarnation; inc != nil && !tenancy.Unclean(record) {
+		// A replica that does not lead would keep it for good.
+		g.finals.done(keyOf(record), inc.PodUID)
 	}
-	pods, err := g.pods.GetIndexer().ByIndex(byNode, node.Name)
+	g.queue.Add(keyOf(record))
+	if g.awaitsNote(record) {
+		g.notes.Add(keyOf(record))
+	}
+}
+
+// nodeChanged looks again at what runs on a node, or may: the pods that are bound to
+// it, and the incarnations whose objects are gone.
+func (g *Guard) nodeChanged(name string) {
+	pods, err := g.pods.GetIndexer().ByIndex(byNode, name)
 	if err != nil {
-		klog.Background().Error(err, "Pods of a node", "node", klog.KObj(node))
+		klog.Background().Error(err, "Pods of a node", "node", name)
 	}
 	for _, pod := range pods {
 		g.podSeen(pod)
 	}
+	g.recordsAt(byNodeName, name, g.queue.Add)
 }
 
 // cachedRecord is the record as the watch has it; nil if it has none.

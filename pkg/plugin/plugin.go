@@ -43,6 +43,7 @@ type Holdfast struct {
 	recorder  events.EventRecorder
 	clock     clock.PassiveClock
 	announced *announced
+	arrival   *arrival
 	without   sets.Set[Defence]
 }
 
@@ -60,11 +61,11 @@ var (
 // must name Holdfast before DefaultBinder and after every other plugin with a
 // PreBind. Defences given in without are switched off.
 func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
-	return func(_ context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
-		if shared == nil || shared.Store == nil || shared.Tenancies == nil {
-			return nil, errors.New("plugin " + Name + " needs the tenancy store and the tenancy lister")
+	return func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		if shared == nil || shared.Store == nil || shared.Tenancies == nil || shared.Adopted == nil {
+			return nil, errors.New("plugin " + Name + " needs the tenancy store, the tenancy lister and the guard's word on adoption")
 		}
-		return &Holdfast{
+		pl := &Holdfast{
 			store:     shared.Store,
 			records:   &records{lister: shared.Tenancies},
 			kube:      handle.ClientSet(),
@@ -72,8 +73,11 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 			recorder:  handle.EventRecorder(),
 			clock:     shared.Clock,
 			announced: newAnnounced(announcedMax),
+			arrival:   newArrival(shared.Adopted),
 			without:   sets.New(without...),
-		}, nil
+		}
+		go pl.arrival.wakeWhenOver(ctx, handle)
+		return pl, nil
 	}
 }
 

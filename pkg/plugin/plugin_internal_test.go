@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
@@ -77,8 +79,69 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies"))},
 		recorder:  recorder,
 		announced: newAnnounced(announcedMax),
+		arrival:   newArrival(over()),
 		without:   sets.New(without...),
 	}, recorder
+}
+
+// over is the word that every pod that was there is on the record.
+func over() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// activator remembers what it was told to wake.
+type activator struct {
+	fwk.Handle
+	woken chan string
+}
+
+func (a *activator) Activate(_ klog.Logger, pods map[string]*v1.Pod) {
+	for name := range pods {
+		a.woken <- name
+	}
+}
+
+func TestEveryPodWaitsUntilThoseThatWereThereAreOnTheRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		adopted := make(chan struct{})
+		pl, _ := newTestPlugin(t, nil)
+		pl.arrival = newArrival(adopted)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		a := &activator{woken: make(chan string, 8)}
+		go pl.arrival.wakeWhenOver(ctx, a)
+
+		pod := ordinal(newUID)
+		if got := pl.PreEnqueue(ctx, pod); got.Code() != fwk.UnschedulableAndUnresolvable {
+			t.Fatalf("before: %v", got)
+		}
+		if err := pl.judgeLive(ctx, identity.Identity{}, pod); !errors.Is(err, tenancy.ErrHeld) {
+			t.Fatalf("before, at the bind: %v", err)
+		}
+		synctest.Wait()
+		if len(a.woken) != 0 {
+			t.Fatal("woken too early")
+		}
+		close(adopted)
+		synctest.Wait()
+		if len(a.woken) != 1 || <-a.woken != pod.Namespace+"/"+pod.Name {
+			t.Fatal("the pod was not woken")
+		}
+		if got := pl.PreEnqueue(ctx, pod); !got.IsSuccess() {
+			t.Errorf("after: %v", got)
+		}
+		// One that was judged before, but came to wait only after the waking.
+		pl.arrival.mu.Lock()
+		pl.arrival.waiting["shop/web-1"] = pod
+		pl.arrival.mu.Unlock()
+		time.Sleep(wakingPause)
+		synctest.Wait()
+		if len(a.woken) != 1 || <-a.woken != "shop/web-1" {
+			t.Error("the late pod was not woken")
+		}
+	})
 }
 
 func TestGateHoldsAtEveryHookOfTheSchedulingCycle(t *testing.T) {

@@ -136,7 +136,9 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // plugin makes the plugin of a profile and waits for its caches.
 func (c *cluster) plugin(without ...plugin.Defence) (*plugin.Holdfast, error) {
-	made, err := plugin.Factory(plugin.NewShared(c.store, c.dynamic), without...)(c.ctx, nil, c.handle)
+	adopted := make(chan struct{})
+	close(adopted)
+	made, err := plugin.Factory(plugin.NewShared(c.store, c.dynamic, adopted), without...)(c.ctx, nil, c.handle)
 	if err != nil {
 		return nil, err
 	}

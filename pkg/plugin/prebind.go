@@ -105,6 +105,9 @@ func (pl *Holdfast) judgeLive(ctx context.Context, id identity.Identity, pod *v1
 	if pl.without.Has(BindCheck) {
 		return nil
 	}
+	if !pl.arrival.isOver() {
+		return &tenancy.HeldError{Verdict: notAdopted}
+	}
 	record, err := pl.store.Get(ctx, id)
 	if err != nil {
 		return fmt.Errorf("tenancy %s: %w", id, err)

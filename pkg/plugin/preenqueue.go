@@ -25,7 +25,13 @@ func (pl *Holdfast) PreEnqueue(_ context.Context, pod *v1.Pod) *fwk.Status {
 // its owner, or never had one, may not run beside the old incarnation either.
 func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
 	id, named := identity.Named(pod.Namespace, pod.Name)
-	if !named || pl.without.Has(Gate) {
+	if !named {
+		return tenancy.Verdict{}
+	}
+	if verdict := pl.arrival.gate(pod); verdict.Held {
+		return verdict
+	}
+	if pl.without.Has(Gate) {
 		return tenancy.Verdict{}
 	}
 	return pl.records.judge(id, pod.UID)

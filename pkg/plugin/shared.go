@@ -29,15 +29,20 @@ type Shared struct {
 	// no further event comes. One informer is enough, because it stores an update
 	// before it tells its handlers.
 	Tenancies cache.GenericLister
+	// Adopted is closed once every pod that ran when Holdfast came to the cluster is
+	// on the record (guard.Adopted). Until then no pod is placed: what it replaces
+	// could be one that nobody has written down yet.
+	Adopted <-chan struct{}
 	// Clock tells the time that records carry.
 	Clock clock.PassiveClock
 }
 
 // NewShared takes the tenancy lister from the dynamic informer factory that the
 // scheduler is given, and the real clock.
-func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFactory) *Shared {
+func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFactory, adopted <-chan struct{}) *Shared {
 	return &Shared{
 		Store:     s,
+		Adopted:   adopted,
 		Tenancies: informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies")).Lister(),
 		Clock:     clock.RealClock{},
 	}

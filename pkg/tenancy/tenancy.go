@@ -31,6 +31,8 @@ const (
 	NodesMax = 8
 	// BootIDsMax is how many boots are kept of one candidate node.
 	BootIDsMax = 8
+	// LaterBootIDsMax is how many later boots are kept of it: no rule asks for more.
+	LaterBootIDsMax = 2
 	// VolumesMax is how many claims one incarnation may use.
 	VolumesMax = 64
 	// AttestationsMax is how many attestations a record keeps.
@@ -57,6 +59,8 @@ const (
 	// ReasonEnded holds: the pod that asks is the incarnation that is proven over. It
 	// must not live again, for its evidence would end the new life at once.
 	ReasonEnded Reason = "IncarnationEnded"
+	// ReasonNotAdopted holds: not every pod that ran when Holdfast came is on the record.
+	ReasonNotAdopted Reason = "NotAdopted"
 	// ReasonUnreadable holds: the record contradicts itself or has an unknown phase.
 	ReasonUnreadable Reason = "RecordUnreadable"
 )

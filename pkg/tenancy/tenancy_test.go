@@ -346,7 +346,7 @@ func TestEpoch(t *testing.T) {
 func TestARetriedBindMergesItsNodes(t *testing.T) {
 	status, err := Open(recordIn(v1alpha1.Occupied, own), v1alpha1.Incarnation{
 		PodUID: own,
-		Nodes:  []v1alpha1.CandidateNode{{Name: "node-b"}, {Name: "node-a", UID: "uid-of-another-node-a", BootIDs: []string{"boot-1", "boot-9"}}},
+		Nodes:  []v1alpha1.CandidateNode{{Name: "node-b"}, {Name: "node-a", UID: "uid-of-node-a", BootIDs: []string{"boot-1", "boot-9"}}, {Name: "node-a", UID: "uid-of-another-node-a"}},
 		Volumes: []v1alpha1.VolumeUse{
 			{Claim: "data-web-0"}, {Claim: "logs-web-0", Volume: "pv-2"},
 		},
@@ -361,6 +361,7 @@ func TestARetriedBindMergesItsNodes(t *testing.T) {
 			Nodes: []v1alpha1.CandidateNode{
 				{Name: "node-a", UID: "uid-of-node-a", BootIDs: []string{"boot-1", "boot-9"}},
 				{Name: "node-b"},
+				{Name: "node-a", UID: "uid-of-another-node-a"},
 			},
 			Volumes: []v1alpha1.VolumeUse{{Claim: "data-web-0", Volume: "pv-1"}, {Claim: "logs-web-0", Volume: "pv-2"}},
 		},
@@ -429,6 +430,14 @@ func TestObserve(t *testing.T) {
 		"a container after it is over is none": {v1alpha1.Over, Observation{ContainerSeen: true, Node: "node-z"}, false},
 		"another boot":                         {v1alpha1.Occupied, Observation{Node: "node-a", BootID: "boot-2"}, true},
 		"another node":                         {v1alpha1.Occupied, Observation{Node: "node-b"}, true},
+		"another node of the same name":        {v1alpha1.Occupied, Observation{Node: "node-a", NodeUID: "uid-of-another-node-a"}, true},
+		"a node that appears while in doubt":   {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-another-node-a", BootID: "boot-9"}, false},
+		"a later boot":                         {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-node-a", BootID: "boot-9"}, true},
+		"a later boot of nobody knows which":   {v1alpha1.InDoubt, Observation{Node: "node-a", BootID: "boot-9"}, false},
+		"the boot that it ran on, in doubt":    {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-node-a", BootID: "boot-1"}, false},
+		"the end of its node":                  {v1alpha1.Occupied, Observation{Node: "node-a", NodeUID: "uid-of-node-a", Removal: &v1alpha1.NodeRemoval{}}, true},
+		"the end of its node while in doubt":   {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-node-a", Removal: &v1alpha1.NodeRemoval{}}, true},
+		"the end of another node of its name":  {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-another-node-a", Removal: &v1alpha1.NodeRemoval{}}, false},
 		"a boot without a node is of nothing":  {v1alpha1.Occupied, Observation{BootID: "boot-2"}, false},
 	}
 	for name, tc := range tests {
@@ -442,6 +451,66 @@ func TestObserve(t *testing.T) {
 				t.Errorf("changed=%v, but the status is %+v", changed, status)
 			}
 		})
+	}
+}
+
+// TestBootsAfterTheDeletion: what was seen before the doubt may run the pod, what is
+// reported after it is later, and a boot that may start pods from an old list is not.
+func TestBootsAfterTheDeletion(t *testing.T) {
+	record := recordIn(v1alpha1.InDoubt, own)
+	see := func(boot string, stale bool) v1alpha1.CandidateNode {
+		t.Helper()
+		status, _, err := Observe(record, own, Observation{Node: "node-a", NodeUID: "uid-of-node-a", BootID: boot, StaleBoot: stale})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Status = status
+		return status.Incarnation.Nodes[0]
+	}
+	see("boot-old-kubelet", true)
+	see("boot-2", false)
+	see("boot-2", false)
+	see("boot-old-kubelet", false)
+	see("boot-3", false)
+	got := see("boot-4", false)
+	want := v1alpha1.CandidateNode{
+		Name: "node-a", UID: "uid-of-node-a",
+		BootIDs: []string{"boot-1", "boot-old-kubelet"}, LaterBootIDs: []string{"boot-2", "boot-3"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestANodeThatWasRecordedWithoutAUIDStaysUnknown: the node that has the name now
+// may be another machine, and what is said of it must not count for the first.
+func TestANodeThatWasRecordedWithoutAUIDStaysUnknown(t *testing.T) {
+	record := recordIn(v1alpha1.Occupied, own)
+	record.Status.Incarnation.Nodes = []v1alpha1.CandidateNode{{Name: "node-a"}}
+	status, _, err := Observe(record, own, Observation{Node: "node-a", NodeUID: "uid-of-node-a", BootID: "boot-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []v1alpha1.CandidateNode{{Name: "node-a"}, {Name: "node-a", UID: "uid-of-node-a", BootIDs: []string{"boot-1"}}}
+	if !reflect.DeepEqual(status.Incarnation.Nodes, want) {
+		t.Errorf("got %+v, want %+v", status.Incarnation.Nodes, want)
+	}
+}
+
+// TestAGroundMayComeAfterTheEndOfTheNode: the cloud's event is written on its own.
+func TestAGroundMayComeAfterTheEndOfTheNode(t *testing.T) {
+	record := recordIn(v1alpha1.InDoubt, own)
+	for _, ground := range []v1alpha1.RemovalGround{"", v1alpha1.InstanceGone, ""} {
+		status, _, err := Observe(record, own, Observation{
+			Node: "node-a", NodeUID: "uid-of-node-a", Removal: &v1alpha1.NodeRemoval{Ground: ground},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Status = status
+	}
+	if got := record.Status.Incarnation.Nodes[0].Removal.Ground; got != v1alpha1.InstanceGone {
+		t.Errorf("the ground is %q", got)
 	}
 }
 

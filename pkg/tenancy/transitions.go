@@ -49,14 +49,20 @@ func (e *HeldError) Is(target error) bool {
 type Observation struct {
 	// ContainerSeen: a container of the incarnation was reported with an ID.
 	ContainerSeen bool
-	// Node is where it is bound; NodeUID and BootID are ignored without it.
+	// Node is a node that it is, or may be, bound to; the other fields are about this
+	// node and ignored without it.
 	Node    string
 	NodeUID types.UID
-	// BootID is a boot that the incarnation may have run on. From here on this boot
-	// no longer counts as a reboot, so give the boots up to and including the one that
-	// a live read of the node shows at the first sight of the deletion, and none that
-	// was reported later (docs/kubernetes-facts.md §1.5).
+	// BootID is the boot that the node reports. While the incarnation is Occupied it
+	// may run on that boot. Once it is InDoubt a boot that is not on the record is a
+	// later one: give, before Doubt, what a live read of the node shows at the first
+	// sight of the deletion (docs/kubernetes-facts.md §1.5).
 	BootID string
+	// StaleBoot: the kubelet that reports the boot may have started pods from a list
+	// older than the boot (H7), so the boot never counts as a later one.
+	StaleBoot bool
+	// Removal is how the Node object of this UID went.
+	Removal *v1alpha1.NodeRemoval
 }
 
 // Open lets the incarnation through before its bind (write ahead): Vacant or Over
@@ -110,8 +116,10 @@ func Adopt(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation, now time.Time) (v
 }
 
 // Doubt records that the incarnation's deletion was asked for, or that its object
-// is gone: Occupied becomes InDoubt. It does nothing to one that is InDoubt or Over
-// already. The time is not recorded; HeldCondition has it.
+// is gone: Occupied becomes InDoubt. From then on boots that are not on the record
+// count as later ones, so the caller has observed the nodes live before. It does
+// nothing to one that is InDoubt or Over already. The time is not recorded;
+// HeldCondition has it.
 func Doubt(record *v1alpha1.Tenancy, podUID types.UID, _ time.Time) (v1alpha1.TenancyStatus, error) {
 	status, err := ofIncarnation(record, podUID)
 	if err != nil {
@@ -141,15 +149,55 @@ func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status 
 	if o.Node == "" {
 		return status, changed, nil
 	}
-	node := v1alpha1.CandidateNode{Name: o.Node, UID: o.NodeUID}
-	if o.BootID != "" {
-		node.BootIDs = []string{o.BootID}
-	}
-	nodeChanged, err := addNode(inc, node)
+	nodeChanged, err := observeNode(inc, o, status.Phase == v1alpha1.InDoubt)
 	if err != nil {
 		return v1alpha1.TenancyStatus{}, false, err
 	}
 	return status, changed || nodeChanged, nil
+}
+
+// observeNode puts on the record what was seen of one candidate node. In doubt, a
+// node that is not on the record stays off it: a pod that is being deleted is never
+// started, so what appears now cannot run it.
+func observeNode(inc *v1alpha1.Incarnation, o Observation, doubted bool) (changed bool, err error) {
+	node := v1alpha1.CandidateNode{Name: o.Node, UID: o.NodeUID}
+	if !doubted {
+		if o.BootID != "" {
+			node.BootIDs = []string{o.BootID}
+		}
+		if changed, err = addNode(inc, node); err != nil {
+			return false, err
+		}
+	}
+	i := candidate(inc, node)
+	if i < 0 || node.UID == "" {
+		return changed, nil
+	}
+	known := &inc.Nodes[i]
+	if doubted && o.BootID != "" {
+		changed = addLaterBoot(known, o.BootID, o.StaleBoot)
+	}
+	if o.Removal != nil && (known.Removal == nil || known.Removal.Ground == "" && o.Removal.Ground != "") {
+		known.Removal = o.Removal.DeepCopy()
+		changed = true
+	}
+	return changed, nil
+}
+
+// addLaterBoot notes a boot that was reported after the deletion was seen. One of
+// which the kubelet cannot be trusted counts among those that may run the pod.
+func addLaterBoot(node *v1alpha1.CandidateNode, boot string, stale bool) (changed bool) {
+	switch {
+	case slices.Contains(node.BootIDs, boot), slices.Contains(node.LaterBootIDs, boot):
+		return false
+	case stale:
+		addBoots(node, boot)
+		return true
+	case len(node.LaterBootIDs) >= LaterBootIDsMax:
+		return false
+	}
+	node.LaterBootIDs = append(node.LaterBootIDs, boot)
+	return true
 }
 
 // Close records the evidence that ended the incarnation: Occupied or InDoubt
@@ -157,7 +205,8 @@ func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status 
 // first receipt as it is.
 func Close(record *v1alpha1.Tenancy, ev v1alpha1.Evidence) (v1alpha1.TenancyStatus, error) {
 	switch ev.Kind {
-	case v1alpha1.NeverBound, v1alpha1.KubeletConfirmed, v1alpha1.Attested:
+	case v1alpha1.NeverBound, v1alpha1.KubeletConfirmed, v1alpha1.Rebooted,
+		v1alpha1.Fenced, v1alpha1.NodeRemoved, v1alpha1.Attested:
 	default:
 		return v1alpha1.TenancyStatus{}, fmt.Errorf("%w %q", ErrUnknownEvidence, ev.Kind)
 	}
@@ -244,35 +293,45 @@ func mergeInto(into *v1alpha1.Incarnation, from v1alpha1.Incarnation) error {
 }
 
 // addNode adds a candidate node or what is new about it, and tells whether there
-// was anything new. The UID stays the first one seen under the name.
+// was anything new.
 func addNode(inc *v1alpha1.Incarnation, node v1alpha1.CandidateNode) (changed bool, err error) {
-	i := slices.IndexFunc(inc.Nodes, func(n v1alpha1.CandidateNode) bool { return n.Name == node.Name })
+	i := candidate(inc, node)
 	if i < 0 {
 		if len(inc.Nodes) >= NodesMax {
 			return false, fmt.Errorf("incarnation %s, node %s: %w, at most %d", inc.PodUID, node.Name, ErrTooManyNodes, NodesMax)
 		}
-		inc.Nodes = append(inc.Nodes, v1alpha1.CandidateNode{Name: node.Name})
+		inc.Nodes = append(inc.Nodes, v1alpha1.CandidateNode{Name: node.Name, UID: node.UID})
 		i = len(inc.Nodes) - 1
 		changed = true
 	}
-	known := &inc.Nodes[i]
-	if known.UID == "" && node.UID != "" {
-		known.UID = node.UID
-		changed = true
-	}
-	for _, boot := range node.BootIDs {
-		if boot == "" || slices.Contains(known.BootIDs, boot) {
+	return addBoots(&inc.Nodes[i], node.BootIDs...) || changed, nil
+}
+
+// candidate returns the place of a node among the candidates, -1 if it is none of
+// them. A node is its name and its UID. One that is given without a UID is any of
+// that name; one that was recorded without a UID stays unknown, for the node that
+// has the name now may be another machine.
+func candidate(inc *v1alpha1.Incarnation, node v1alpha1.CandidateNode) int {
+	return slices.IndexFunc(inc.Nodes, func(n v1alpha1.CandidateNode) bool {
+		return n.Name == node.Name && (n.UID == node.UID || node.UID == "")
+	})
+}
+
+// addBoots adds boots that the incarnation may have run on.
+func addBoots(node *v1alpha1.CandidateNode, boots ...string) (changed bool) {
+	for _, boot := range boots {
+		if boot == "" || slices.Contains(node.BootIDs, boot) {
 			continue
 		}
-		known.BootIDs = append(known.BootIDs, boot)
+		node.BootIDs = append(node.BootIDs, boot)
 		changed = true
 	}
 	// The oldest boot goes, because the newest must not: a boot that is missing here
-	// counts as a reboot, and only a long-gone one can never be reported again.
-	if surplus := len(known.BootIDs) - BootIDsMax; surplus > 0 {
-		known.BootIDs = slices.Delete(known.BootIDs, 0, surplus)
+	// counts as a later one, and only a long-gone one can never be reported again.
+	if surplus := len(node.BootIDs) - BootIDsMax; surplus > 0 {
+		node.BootIDs = slices.Delete(node.BootIDs, 0, surplus)
 	}
-	return changed, nil
+	return changed
 }
 
 // ofIncarnation returns a copy of the status of a record whose latest incarnation

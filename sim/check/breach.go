@@ -1,6 +1,7 @@
 package check
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,10 +12,17 @@ import (
 
 // breach is an invariant that one state of the world breaks.
 type breach struct {
-	subject subject
 	// by is namespace/pod or namespace/claim.
 	by    string
 	nodes []string
+}
+
+// breaches are those of one state.
+type breaches map[subject]breach
+
+// add lets the nodes take part in the subject's breach.
+func (b breaches) add(sub subject, by string, nodes ...string) {
+	b[sub] = breach{by: by, nodes: append(b[sub].nodes, nodes...)}
 }
 
 // incarnation is one running life of an identity. The place belongs to it: the
@@ -25,8 +33,9 @@ type incarnation struct {
 	node, boot string
 }
 
-// doubleRuns finds the identities that break S1.
-func doubleRuns(processes []world.Process) []breach {
+// doubleRuns finds the identities that break S1, pair by pair of incarnations:
+// outside says of what kind the assertion is, if any, that the pair follows from.
+func doubleRuns(processes []world.Process, outside func(a, b types.UID) string) breaches {
 	running := map[identity]map[incarnation]bool{}
 	for _, p := range processes {
 		id := identity{p.Namespace, p.Pod}
@@ -35,58 +44,62 @@ func doubleRuns(processes []world.Process) []breach {
 		}
 		running[id][incarnation{p.PodUID, p.Node, p.BootID}] = true
 	}
-	var found []breach
+	found := breaches{}
 	for id, incarnations := range running {
 		if len(incarnations) < 2 {
 			continue
 		}
-		b := breach{subject: subject{S1, id.String()}, by: id.String()}
-		for i := range incarnations {
-			b.nodes = append(b.nodes, i.node)
+		all := slices.Collect(maps.Keys(incarnations))
+		for i, a := range all {
+			for _, b := range all[i+1:] {
+				found.add(subject{S1, id.String(), outside(a.uid, b.uid)}, id.String(), a.node, b.node)
+			}
 		}
-		found = append(found, b)
 	}
 	return found
 }
 
-// doubleWriters finds the disks that break S2.
-func doubleWriters(writers []world.Writer) []breach {
+// doubleWriters finds the disks that break S2, pair by pair of writers, as doubleRuns.
+func doubleWriters(writers []world.Writer, outside func(a, b types.UID) string) breaches {
 	byDisk := map[string][]world.Writer{}
 	for _, w := range writers {
 		byDisk[w.Disk] = append(byDisk[w.Disk], w)
 	}
-	var found []breach
+	found := breaches{}
 	for disk, of := range byDisk {
-		if !tooMany(of) {
+		allowed := allowedTo(of)
+		if allowed == manyNodes {
 			continue
 		}
-		b := breach{subject: subject{S2, disk}, by: of[0].ClaimNamespace + "/" + of[0].Claim}
-		for _, w := range of {
-			b.nodes = append(b.nodes, w.Node)
+		by := of[0].ClaimNamespace + "/" + of[0].Claim
+		for i, a := range of {
+			for _, b := range of[i+1:] {
+				if tooMany(a, b, allowed) {
+					found.add(subject{S2, disk, outside(a.PodUID, b.PodUID)}, by, a.Node, b.Node)
+				}
+			}
 		}
-		found = append(found, b)
 	}
 	return found
 }
 
-// tooMany says whether the writers of one disk are more than its access modes
-// allow. If the writers were given different modes, the strictest counts.
-func tooMany(writers []world.Writer) bool {
-	type pod struct {
-		uid  types.UID
-		node string
-	}
-	nodes, pods := map[string]bool{}, map[pod]bool{}
+// allowedTo is how many the access modes of one disk's writers allow. If the writers
+// were given different modes, the strictest counts.
+func allowedTo(writers []world.Writer) sharing {
 	allowed := manyNodes
 	for _, w := range writers {
-		nodes[w.Node], pods[pod{w.PodUID, w.Node}] = true, true
 		allowed = min(allowed, sharingOf(w.AccessModes))
 	}
+	return allowed
+}
+
+// tooMany says whether two writers of one disk are more than is allowed.
+func tooMany(a, b world.Writer, allowed sharing) bool {
 	switch allowed {
 	case onePod:
-		return len(pods) > 1
+		return a.PodUID != b.PodUID || a.Node != b.Node
 	case oneNode:
-		return len(nodes) > 1
+		return a.Node != b.Node
 	}
 	return false
 }
@@ -100,14 +113,16 @@ const (
 	manyNodes
 )
 
-// sharingOf reads access modes as the attach-detach controller does: one mode of
-// many nodes is enough to let many nodes attach (docs/kubernetes-facts.md §5). Unlike
-// there, no modes at all count as ReadWriteOnce: what is not known to be shared is not.
+// sharingOf reads access modes as a promise about writers: only ReadWriteMany allows
+// writers on many nodes. The attach-detach controller lets ReadOnlyMany attach to
+// many nodes too (docs/kubernetes-facts.md §5.6), but those may only read, and a path
+// that is read-only is no Writer. No modes at all count as ReadWriteOnce: what is not
+// known to be shared is not.
 func sharingOf(modes []corev1.PersistentVolumeAccessMode) sharing {
 	switch {
 	case slices.Contains(modes, corev1.ReadWriteOncePod):
 		return onePod
-	case slices.Contains(modes, corev1.ReadWriteMany), slices.Contains(modes, corev1.ReadOnlyMany):
+	case slices.Contains(modes, corev1.ReadWriteMany):
 		return manyNodes
 	}
 	return oneNode

@@ -3,44 +3,65 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/holdfast-dev/holdfast/sim/world"
 )
 
-// Checker follows the ground truth through one run. It remembers every span in
-// which S1 or S2 was broken, and how long each identity ran, ran twice, or did not
-// run. It may be used from several goroutines.
+// Checker follows the ground truth through one run, and hears of releases. It
+// remembers every span in which S1, S2 or S3 was broken, and how long each identity
+// ran, ran twice, or did not run. It may be used from several goroutines.
+//
+// An instant is judged as a whole when it is over: who tells of the world and who
+// tells of the API do so in an order of chance, and what a release is worth depends
+// on what is left running at the end of its instant.
 //
 // A state counts even if it lasted for no time at all: a start before the stop of
 // another incarnation is an overlap, also within one instant. Spans that touch are
 // one, because the order of independent changes within one instant is chance.
 type Checker struct {
 	mu sync.Mutex
-	// at is the time of the latest state; zero before the first.
+	// at is the latest instant; zero before the first.
 	at       time.Time
 	finished bool
+	// instant has the states of the latest instant, the one before it first: until the
+	// instant is over they are not judged.
+	instant []world.State
 	// spans of each subject, in order of time; only the last one can be open.
 	spans map[subject][]*Violation
 	lives map[identity]*life
+	// seen is when each pod was first seen to run or to write.
+	seen map[types.UID]time.Time
+	// releases of each pod: the first.
+	releases map[types.UID]*release
 }
 
-// subject is what an invariant speaks of: an identity for S1, a disk for S2.
+// subject is what an invariant speaks of: an identity for S1 and S3, a disk for S2.
 type subject struct {
 	invariant Invariant
 	name      string
+	// evidence is the kind of what was false: for S3, and for what is outside the trust
+	// boundary. What is inside and what is outside are apart.
+	evidence string
 }
 
 // New returns a checker that has seen nothing yet.
 func New() *Checker {
-	return &Checker{spans: map[subject][]*Violation{}, lives: map[identity]*life{}}
+	return &Checker{
+		spans: map[subject][]*Violation{}, lives: map[identity]*life{},
+		seen: map[types.UID]time.Time{}, releases: map[types.UID]*release{},
+	}
 }
 
 // Observe takes in the ground truth after a change. It is a world.Observer. What
-// comes after Finish is ignored. It panics if time goes backwards.
+// comes after Finish is ignored. It panics if time goes backwards. The state is kept
+// for a while: its lists must not be written to any more.
 func (c *Checker) Observe(s world.State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,8 +69,7 @@ func (c *Checker) Observe(s world.State) {
 		return
 	}
 	c.advance(s.At)
-	c.judge(s)
-	c.follow(s.Processes)
+	c.instant = append(c.instant, s)
 }
 
 // Finish ends the run and returns what was broken, in order of beginning. What is
@@ -59,6 +79,7 @@ func (c *Checker) Finish(at time.Time) []Violation {
 	defer c.mu.Unlock()
 	if !c.finished {
 		c.advance(at)
+		c.settle()
 		c.finished = true
 	}
 	var all []Violation
@@ -74,6 +95,8 @@ func (c *Checker) Finish(at time.Time) []Violation {
 			a.From.Compare(b.From),
 			cmp.Compare(a.Invariant, b.Invariant),
 			cmp.Compare(a.By, b.By),
+			cmp.Compare(a.Outside, b.Outside),
+			cmp.Compare(a.Evidence, b.Evidence),
 			slices.Compare(a.Nodes, b.Nodes),
 		)
 	})
@@ -85,18 +108,53 @@ func (c *Checker) advance(at time.Time) {
 	if at.Before(c.at) {
 		panic(fmt.Sprintf("check: told of %s after %s", at, c.at))
 	}
+	if at.Equal(c.at) {
+		return
+	}
+	c.settle()
 	for _, l := range c.lives {
 		l.pass(at.Sub(c.at))
 	}
 	c.at = at
+	if n := len(c.instant); n > 0 {
+		// A release may change what the state is worth without a change of the state.
+		last := c.instant[n-1]
+		last.At = at
+		c.instant = []world.State{last}
+	}
 }
 
-// judge begins, goes on with, and ends the spans of what is broken.
-func (c *Checker) judge(s world.State) {
-	broken := map[subject]breach{}
-	for _, b := range append(doubleRuns(s.Processes), doubleWriters(s.Writers)...) {
-		broken[b.subject] = b
+// settle judges the latest instant: first what its releases are worth, then its
+// states in order.
+func (c *Checker) settle() {
+	for _, s := range c.instant {
+		c.see(s)
 	}
+	c.compareReleases(c.instant)
+	for _, s := range c.instant {
+		c.follow(s.Processes, c.judge(s))
+	}
+}
+
+// see notes which pods are there for the first time.
+func (c *Checker) see(s world.State) {
+	for _, p := range s.Processes {
+		if _, before := c.seen[p.PodUID]; !before {
+			c.seen[p.PodUID] = s.At
+		}
+	}
+	for _, w := range s.Writers {
+		if _, before := c.seen[w.PodUID]; !before {
+			c.seen[w.PodUID] = s.At
+		}
+	}
+}
+
+// judge begins, goes on with, and ends the spans of what is broken, and returns what is.
+func (c *Checker) judge(s world.State) breaches {
+	broken := doubleRuns(s.Processes, c.outside)
+	maps.Copy(broken, doubleWriters(s.Writers, c.outside))
+	maps.Copy(broken, c.falseProofs(s.Processes))
 	for sub, spans := range c.spans {
 		last := spans[len(spans)-1]
 		if _, still := broken[sub]; !still && last.To.IsZero() {
@@ -107,6 +165,7 @@ func (c *Checker) judge(s world.State) {
 		span := c.openSpan(sub, b.by, s.At)
 		span.Nodes = union(span.Nodes, b.nodes)
 	}
+	return broken
 }
 
 // openSpan returns the subject's span that goes on at this time, which may be one
@@ -119,6 +178,11 @@ func (c *Checker) openSpan(sub subject, by string, at time.Time) *Violation {
 		}
 	}
 	v := &Violation{Invariant: sub.invariant, By: by, From: at}
+	if sub.invariant == S3 {
+		v.Evidence = sub.evidence
+	} else {
+		v.Outside = sub.evidence
+	}
 	c.spans[sub] = append(c.spans[sub], v)
 	return v
 }

@@ -79,10 +79,16 @@ func tell(changes ...change) *Checker {
 	c, s := New(), world.State{}
 	for _, change := range changes {
 		change(&s)
-		c.Observe(s)
+		c.Observe(snapshot(s))
 	}
 	c.Finish(at(100))
 	return c
+}
+
+// snapshot is the state in lists of its own, as the world tells it.
+func snapshot(s world.State) world.State {
+	s.Processes, s.Writers = slices.Clone(s.Processes), slices.Clone(s.Writers)
+	return s
 }
 
 // s1 and s2 are expected violations; a to below zero lasts to the end.
@@ -222,8 +228,16 @@ func TestS2(t *testing.T) {
 			story: []change{opened(1, writer("u1", "a", rwop)), opened(5, writer("u2", "a", rwop)), closed(9, writer("u2", "a"))},
 			want:  []Violation{s2(5, 9, "a")},
 		},
-		"ReadWriteMany and ReadOnlyMany: as many as like": {
-			story: []change{opened(1, writer("u1", "a", rwx)), opened(5, writer("u2", "b", rwx)), opened(6, writer("u3", "c", rox))},
+		"ReadWriteMany: as many as like": {
+			story: []change{opened(1, writer("u1", "a", rwx)), opened(5, writer("u2", "b", rwx)), opened(6, writer("u3", "c", rwx, rox))},
+		},
+		"ReadWriteOnce beside ReadOnlyMany: many may attach, and one of them write": {
+			story: []change{opened(1, writer("u1", "a", rwo, rox)), opened(5, writer("u2", "b", rwo, rox))},
+			want:  []Violation{s2(5, toTheEnd, "a", "b")},
+		},
+		"ReadOnlyMany alone is no leave to write from two nodes": {
+			story: []change{opened(1, writer("u1", "a", rox)), opened(5, writer("u2", "b", rox)), closed(9, writer("u1", "a"))},
+			want:  []Violation{s2(5, 9, "a", "b")},
 		},
 		"ReadWriteOnce beside ReadWriteMany: attaching to many nodes is allowed": {
 			story: []change{opened(1, writer("u1", "a", rwo, rwx)), opened(5, writer("u2", "b", rwo, rwx))},
@@ -464,8 +478,18 @@ func compareWithHindsight(story []move) error {
 	end := at(seconds + 3)
 	got := c.Finish(end)
 
-	want := hindsight(S1, "default/web-0", states, end, func(s world.State) bool { return len(s.Processes) > 1 })
-	want = append(want, hindsight(S2, "default/data-web-0", states, end, func(s world.State) bool { return len(nodesOf(s)) > 1 })...)
+	want := hindsight(S1, "default/web-0", states, end, func(s world.State) []string {
+		if len(s.Processes) < 2 {
+			return nil
+		}
+		return nodesOf(s.Processes)
+	})
+	want = append(want, hindsight(S2, "default/data-web-0", states, end, func(s world.State) []string {
+		if nodes := nodesOf(s.Processes); len(nodes) > 1 {
+			return nodes
+		}
+		return nil
+	})...)
 	slices.SortStableFunc(want, func(a, b Violation) int { return a.From.Compare(b.From) })
 	if !slices.EqualFunc(want, got, sameViolation) {
 		return fmt.Errorf("violations (-want,+got):\n%s", cmp.Diff(want, got))
@@ -475,22 +499,24 @@ func compareWithHindsight(story []move) error {
 
 // sameViolation compares as cmp does, but fast enough for tens of thousands.
 func sameViolation(a, b Violation) bool {
-	return a.Invariant == b.Invariant && a.By == b.By && slices.Equal(a.Nodes, b.Nodes) && a.From.Equal(b.From) && a.To.Equal(b.To)
+	return a.Invariant == b.Invariant && a.By == b.By && a.Outside == b.Outside && a.Evidence == b.Evidence && slices.Equal(a.Nodes, b.Nodes) && a.From.Equal(b.From) && a.To.Equal(b.To)
 }
 
 // hindsight recomputes violations: an interval for every broken state, and then
-// any two intervals that meet become one until none meet.
-func hindsight(i Invariant, by string, states []world.State, end time.Time, broken func(world.State) bool) []Violation {
+// any two intervals that meet become one until none meet. A state is broken if any
+// nodes take part.
+func hindsight(i Invariant, by string, states []world.State, end time.Time, takePart func(world.State) []string) []Violation {
 	var spans []Violation
 	for n, s := range states {
-		if !broken(s) {
+		part := takePart(s)
+		if len(part) == 0 {
 			continue
 		}
 		until := end.Add(time.Hour) // Beyond the end: still broken.
 		if n+1 < len(states) {
 			until = states[n+1].At
 		}
-		spans = append(spans, Violation{Invariant: i, By: by, Nodes: nodesOf(s), From: s.At, To: until})
+		spans = append(spans, Violation{Invariant: i, By: by, Nodes: part, From: s.At, To: until})
 	}
 	for merged := true; merged; {
 		merged = false
@@ -515,9 +541,9 @@ func hindsight(i Invariant, by string, states []world.State, end time.Time, brok
 	return spans
 }
 
-func nodesOf(s world.State) []string {
+func nodesOf(processes []world.Process) []string {
 	var nodes []string
-	for _, p := range s.Processes {
+	for _, p := range processes {
 		nodes = append(nodes, p.Node)
 	}
 	slices.Sort(nodes)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -25,11 +26,14 @@ type OrdinalTruth struct {
 	Down time.Duration
 	// Twice is the time in which it broke S1.
 	Twice time.Duration
+	// TwiceOutside is the part of Twice in which it did so only outside the trust
+	// boundary.
+	TwiceOutside time.Duration
 }
 
 // Ordinals returns the truth of every identity that ever had a process, by
 // namespace, set and ordinal. Down and Twice are counted up to Finish; before it,
-// up to the latest state.
+// only instants that are over count.
 func (c *Checker) Ordinals() []OrdinalTruth {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,33 +47,32 @@ func (c *Checker) Ordinals() []OrdinalTruth {
 			LastStart:    l.lastStart,
 			Down:         l.down,
 			Twice:        l.twice,
+			TwiceOutside: l.twiceOutside,
 		})
 	}
 	return all
 }
 
-// follow takes in which identities run.
-func (c *Checker) follow(processes []world.Process) {
-	for id, l := range c.lives {
-		l.running = false
-		l.double = c.broken(subject{S1, id.String()})
+// follow takes in which identities run, and what is broken.
+func (c *Checker) follow(processes []world.Process, broken breaches) {
+	for _, l := range c.lives {
+		l.running, l.inside, l.outside = false, false, false
 	}
 	for _, p := range processes {
 		id := identity{p.Namespace, p.Pod}
 		l := c.lives[id]
 		if l == nil {
 			l = &life{uids: map[types.UID]bool{}, firstStart: map[string]time.Time{}}
-			l.double = c.broken(subject{S1, id.String()})
 			c.lives[id] = l
 		}
 		l.see(p)
 	}
-}
-
-// broken says whether the subject's invariant is broken in the latest state.
-func (c *Checker) broken(sub subject) bool {
-	spans := c.spans[sub]
-	return len(spans) > 0 && spans[len(spans)-1].To.IsZero()
+	for sub := range broken {
+		if sub.invariant == S1 {
+			namespace, pod, _ := strings.Cut(sub.name, "/")
+			c.lives[identity{namespace, pod}].isTwice(sub.evidence != "")
+		}
+	}
 }
 
 // life is what is known of one identity since its first process.
@@ -78,9 +81,9 @@ type life struct {
 	// firstStart on each node.
 	firstStart map[string]time.Time
 	lastStart  time.Time
-	// running and double are of the latest state.
-	running, double bool
-	down, twice     time.Duration
+	// running, and twice inside or outside the trust boundary, in the latest state.
+	running, inside, outside  bool
+	down, twice, twiceOutside time.Duration
 }
 
 // pass lets time pass in the latest state.
@@ -88,9 +91,17 @@ func (l *life) pass(d time.Duration) {
 	if !l.running {
 		l.down += d
 	}
-	if l.double {
+	if l.inside || l.outside {
 		l.twice += d
 	}
+	if l.outside && !l.inside {
+		l.twiceOutside += d
+	}
+}
+
+// isTwice takes in that it runs twice.
+func (l *life) isTwice(outside bool) {
+	l.inside, l.outside = l.inside || !outside, l.outside || outside
 }
 
 // see takes in one running process.

@@ -46,7 +46,6 @@ import (
 	kubeoptions "k8s.io/kubernetes/pkg/kubeapiserver/options"
 	kubeletclient "k8s.io/kubernetes/pkg/kubelet/client"
 
-	"github.com/holdfast-dev/holdfast/sim/engine/etcdmem"
 	"github.com/holdfast-dev/holdfast/sim/engine/inproc"
 )
 
@@ -92,8 +91,8 @@ var idlePlugins = []string{
 
 // APIServer is a running kube-apiserver with its store.
 type APIServer struct {
-	// Store is the etcd in memory.
-	Store *etcdmem.Store
+	// Store is its etcd.
+	Store Store
 	// Transport carries all requests to it.
 	Transport *inproc.Transport
 }
@@ -114,36 +113,55 @@ func (a *APIServer) JSONConfig(userAgent string) *rest.Config {
 	return c
 }
 
-// StartAPIServer starts a kube-apiserver over an empty store and returns once it
-// serves. It ends with ctx. It must be called in virtual time.
+// StartAPIServer starts a kube-apiserver over an empty store in memory and returns
+// once it serves. It ends with ctx. It must be called in virtual time.
 func StartAPIServer(ctx context.Context) (*APIServer, error) {
-	a := &APIServer{Store: etcdmem.New(), Transport: &inproc.Transport{}}
-	storage := storageOptions(installStore(a.Store.Client))
-	config, err := genericConfig(a.Transport, storage)
+	return startAPIServer(ctx, Memory)
+}
+
+func startAPIServer(ctx context.Context, kind StoreKind) (*APIServer, error) {
+	store, err := openStore(kind)
 	if err != nil {
 		return nil, err
 	}
-	extensions, err := newExtensions(*config.ControlPlane.Generic, *storage, config.ControlPlane.VersionedInformers)
+	a := &APIServer{Store: store, Transport: &inproc.Transport{}}
+	server, handler, err := a.build()
 	if err != nil {
-		return nil, fmt.Errorf("custom resources: %w", err)
+		store.Close()
+		return nil, err
 	}
-	instance, err := config.Complete().New(extensions.GenericAPIServer)
-	if err != nil {
-		return nil, fmt.Errorf("control plane: %w", err)
-	}
-	server := instance.ControlPlane.GenericAPIServer
 	server.PrepareRun()
 	context.AfterFunc(ctx, func() {
 		// Its caches end only by this. Before the store: they would try to reach it.
 		server.Destroy()
-		a.Store.Close()
+		store.Close()
 	})
-	a.Transport.Serve(mergeOpenAPI(server.Handler, extensions.GenericAPIServer.Handler))
+	a.Transport.Serve(handler)
 	server.RunPostStartHooks(ctx)
 	if err := a.waitUntilFurnished(ctx); err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// build makes the server of Kubernetes' own resources, and the handler that serves
+// these and custom resources.
+func (a *APIServer) build() (*genericapiserver.GenericAPIServer, http.Handler, error) {
+	storage := storageOptions(installStore(a.Store.Client))
+	config, err := genericConfig(a.Transport, storage)
+	if err != nil {
+		return nil, nil, err
+	}
+	extensions, err := newExtensions(*config.ControlPlane.Generic, *storage, config.ControlPlane.VersionedInformers)
+	if err != nil {
+		return nil, nil, fmt.Errorf("custom resources: %w", err)
+	}
+	instance, err := config.Complete().New(extensions.GenericAPIServer)
+	if err != nil {
+		return nil, nil, fmt.Errorf("control plane: %w", err)
+	}
+	server := instance.ControlPlane.GenericAPIServer
+	return server, mergeOpenAPI(server.Handler, extensions.GenericAPIServer.Handler), nil
 }
 
 // waitUntilFurnished returns once the API server has made its own namespaces and

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -24,23 +25,35 @@ const (
 type Options struct {
 	// Scheduler is which one schedules; required.
 	Scheduler Kind
+	// Store is what the API server keeps its objects in; empty: Memory.
+	Store StoreKind
 	// Timers replace upstream's.
 	Timers Timers
 	// Without switches lines of defence off, for tests that show what each is worth.
 	Without []Defence
-	// OnCommit is told of every write that the store commits; nil: nobody is. It
-	// must not block, and must not call the cluster.
+	// WithoutRules switches rules of pkg/fence off by their names, for the same.
+	WithoutRules []string
+	// OnCommit is told of every change that the store commits, at the virtual instant
+	// of the commit; nil: nobody is. It must not block, and must not call the cluster.
 	OnCommit func()
 }
 
 // Cluster is a running control plane without machines.
 type Cluster struct {
 	*APIServer
-	kind Kind
+	options Options
+	// life ends with the cluster.
+	life context.Context
+
+	mu sync.Mutex
+	// process schedules; nil: none runs.
+	process *process
+	// armed: it will end at a request.
+	armed bool
 }
 
 // Holdfast says whether the cluster has tenancies.
-func (c *Cluster) Holdfast() bool { return c.kind == Holdfast }
+func (c *Cluster) Holdfast() bool { return c.options.Scheduler == Holdfast }
 
 // SchedulerName is what a pod must name to be scheduled by the cluster's scheduler.
 func (c *Cluster) SchedulerName() string {
@@ -60,27 +73,24 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := setTolerationSeconds(*timers.TolerationSeconds); err != nil {
 		return nil, err
 	}
-	api, err := StartAPIServer(ctx)
+	api, err := startAPIServer(ctx, o.Store)
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
 	if o.OnCommit != nil {
 		api.Store.OnCommit(func(etcdmem.Commit) { o.OnCommit() })
 	}
-	scheduler, err := newScheduler(api)
-	if err != nil {
-		return nil, err
-	}
 	if o.Scheduler == Holdfast {
-		if err := addHoldfast(ctx, api, scheduler, o.Without); err != nil {
-			return nil, fmt.Errorf("holdfast: %w", err)
+		if err := installTenancies(ctx, api); err != nil {
+			return nil, err
 		}
 	}
-	if err := scheduler.start(ctx); err != nil {
+	c := &Cluster{APIServer: api, options: o, life: ctx}
+	if err := c.StartScheduler(); err != nil {
 		return nil, err
 	}
 	if err := startControllers(ctx, api, timers); err != nil {
 		return nil, fmt.Errorf("controllers: %w", err)
 	}
-	return &Cluster{APIServer: api, kind: o.Scheduler}, nil
+	return c, nil
 }

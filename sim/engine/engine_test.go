@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,13 +151,73 @@ func TestTenanciesAreServed(t *testing.T) {
 	})
 }
 
-func TestAnUnknownSchedulerIsRefused(t *testing.T) {
-	err := engine.InVirtualTime(func(ctx context.Context) error {
-		_, err := engine.Start(ctx, engine.Options{Scheduler: "nomad"})
-		return err
-	})
-	if err == nil || !strings.Contains(err.Error(), "nomad") {
-		t.Errorf("got %v", err)
+// TestEitherStoreKeepsVirtualTime waits for the end of an object's lease, which is
+// the store's own affair, and looks at what the store tells and leaves behind.
+func TestEitherStoreKeepsVirtualTime(t *testing.T) {
+	for _, store := range engine.StoreKinds() {
+		t.Run(string(store), func(t *testing.T) {
+			temporary := t.TempDir()
+			t.Setenv("TMPDIR", temporary)
+			var commits atomic.Int64
+			o := engine.Options{Scheduler: engine.Stock, Store: store, OnCommit: func() { commits.Add(1) }}
+			inCluster(t, o, func(ctx context.Context, c *engine.Cluster) error {
+				files, err := os.ReadDir(temporary)
+				if err != nil {
+					return err
+				}
+				if onDisk := len(files) > 0; onDisk != (store == engine.Etcd) {
+					t.Errorf("temporary files while it runs: %v", files)
+				}
+				kube, err := kubernetes.NewForConfig(c.RESTConfig("test"))
+				if err != nil {
+					return err
+				}
+				before := commits.Load()
+				event := &corev1.Event{
+					ObjectMeta:     metav1.ObjectMeta{Name: "web-0.1"},
+					InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "web-0"},
+				}
+				if _, err := kube.CoreV1().Events("default").Create(ctx, event, metav1.CreateOptions{}); err != nil {
+					return err
+				}
+				time.Sleep(time.Second) // The store may tell of it after the API server did.
+				if commits.Load() == before {
+					t.Error("nobody was told of the commit")
+				}
+				for _, check := range []struct {
+					after time.Duration
+					want  bool
+				}{
+					{59 * time.Minute, true},
+					{5 * time.Minute, false}, // The API server lets objects share a lease for 1 min.
+				} {
+					time.Sleep(check.after)
+					_, err := kube.CoreV1().Events("default").Get(ctx, event.Name, metav1.GetOptions{})
+					if apierrors.IsNotFound(err) == check.want {
+						t.Errorf("%s later: got %v, want that it is there: %t", check.after, err, check.want)
+					}
+				}
+				return nil
+			})
+			if files, err := os.ReadDir(temporary); err != nil || len(files) > 0 {
+				t.Errorf("left behind: %v, %v", files, err)
+			}
+		})
+	}
+}
+
+func TestAWrongOptionIsNamed(t *testing.T) {
+	for name, o := range map[string]engine.Options{
+		"nomad": {Scheduler: "nomad"},
+		"disk":  {Scheduler: engine.Stock, Store: "disk"},
+	} {
+		err := engine.InVirtualTime(func(ctx context.Context) error {
+			_, err := engine.Start(ctx, o)
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 
@@ -197,39 +257,4 @@ func toleration(pod *corev1.Pod, taint string) int64 {
 		}
 	}
 	return -1
-}
-
-// What a cluster may leave behind in the process: goroutines that upstream never
-// ends, and what they hold on to.
-const (
-	goroutinesLeftMax = 20
-	heapLeftMaxMiB    = 60
-)
-
-func TestClustersInSequenceLeaveLittleBehind(t *testing.T) {
-	const clusters = 10
-	run := func() {
-		inCluster(t, engine.Options{Scheduler: engine.Holdfast}, func(context.Context, *engine.Cluster) error { return nil })
-	}
-	run() // What is made once per process is not counted.
-	goroutines, heapMiB := inUse()
-	for range clusters {
-		run()
-	}
-	goroutinesAfter, heapMiBAfter := inUse()
-	t.Logf("left behind by each cluster: %.1f goroutines, %.1f MiB",
-		float64(goroutinesAfter-goroutines)/clusters, float64(heapMiBAfter-heapMiB)/clusters)
-	if left := goroutinesAfter - goroutines; left > clusters*goroutinesLeftMax {
-		t.Errorf("%d clusters left %d goroutines behind", clusters, left)
-	}
-	if left := heapMiBAfter - heapMiB; left > clusters*heapLeftMaxMiB {
-		t.Errorf("%d clusters left %d MiB behind", clusters, left)
-	}
-}
-
-func inUse() (goroutines int, heapMiB int64) {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return runtime.NumGoroutine(), int64(m.HeapAlloc >> 20)
 }

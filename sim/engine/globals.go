@@ -68,7 +68,7 @@ func claimWatchProgress() {
 
 type versionOnly struct{}
 
-func (versionOnly) Endpoints() []string { return []string{"memory"} }
+func (versionOnly) Endpoints() []string { return []string{"in process"} }
 
 func (versionOnly) Status(context.Context, string) (*clientv3.StatusResponse, error) {
 	return &clientv3.StatusResponse{Version: "3.7.0"}, nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/client-go/kubernetes"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
@@ -10,6 +11,7 @@ import (
 	"github.com/holdfast-dev/holdfast/manifests/crd"
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/guard"
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
@@ -28,44 +30,52 @@ const (
 // guardAgent is the user agent of the guard.
 const guardAgent = "holdfast-guard"
 
-// addHoldfast installs the custom resource, starts the guard and gives the
-// scheduler its profile.
-func addHoldfast(ctx context.Context, api *APIServer, s *scheduler, without []Defence) error {
+// installTenancies makes the custom resource known. Before the scheduler starts: it
+// waits for the informers of what its plugins register, and there is none of a
+// resource that is not served.
+func installTenancies(ctx context.Context, api *APIServer) error {
 	definition, err := crd.Tenancies()
 	if err != nil {
 		return err
 	}
-	// Before the scheduler starts: it waits for the informers of what its plugins
-	// register, and there is none of a resource that is not served.
-	if err := api.InstallCRD(ctx, definition); err != nil {
-		return err
-	}
-	records, err := versioned.NewForConfig(api.JSONConfig(schedulerAgent))
+	return api.InstallCRD(ctx, definition)
+}
+
+// addHoldfast starts the guard and gives the scheduler its profile.
+func addHoldfast(p *process, s *scheduler, o Options) error {
+	records, err := versioned.NewForConfig(p.JSONConfig(schedulerAgent))
 	if err != nil {
 		return err
 	}
-	shared := plugin.NewShared(store.New(records), s.dynamic)
-	registry := frameworkruntime.Registry{plugin.Name: plugin.Factory(shared, without...)}
+	g, err := newGuard(p, o)
+	if err != nil {
+		return err
+	}
+	shared := plugin.NewShared(store.New(records), s.dynamic, g.Adopted())
+	registry := frameworkruntime.Registry{plugin.Name: plugin.Factory(shared, o.Without...)}
 	if err := s.configure(schedulermanifest.Configuration, registry); err != nil {
 		return err
 	}
-	return startGuard(ctx, api)
-}
-
-func startGuard(ctx context.Context, api *APIServer) error {
-	kube, err := kubernetes.NewForConfig(api.RESTConfig(guardAgent))
-	if err != nil {
-		return err
-	}
-	records, err := versioned.NewForConfig(api.JSONConfig(guardAgent))
-	if err != nil {
-		return err
-	}
-	g := guard.New(kube, records, guard.Options{SchedulerNames: []string{schedulermanifest.ProfileName}})
 	go func() {
-		if err := g.Run(ctx); err != nil && ctx.Err() == nil {
-			crashed.record(ctx, fmt.Errorf("guard: %w", err))
+		if err := g.Run(p.ctx); err != nil && p.ctx.Err() == nil {
+			crashed.record(p.ctx, fmt.Errorf("guard: %w", err))
 		}
 	}()
 	return nil
+}
+
+func newGuard(p *process, o Options) (*guard.Guard, error) {
+	kube, err := kubernetes.NewForConfig(p.RESTConfig(guardAgent))
+	if err != nil {
+		return nil, err
+	}
+	records, err := versioned.NewForConfig(p.JSONConfig(guardAgent))
+	if err != nil {
+		return nil, err
+	}
+	return guard.New(kube, records, guard.Options{
+		SchedulerNames:   []string{schedulermanifest.ProfileName},
+		Rules:            fence.Rules().Without(o.WithoutRules...),
+		WithoutFinalizer: slices.Contains(o.Without, GuardFinalizer),
+	}), nil
 }

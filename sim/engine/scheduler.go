@@ -29,12 +29,12 @@ type scheduler struct {
 	options []kubescheduler.Option
 }
 
-func newScheduler(api *APIServer) (*scheduler, error) {
-	client, err := kubernetes.NewForConfig(api.RESTConfig(schedulerAgent))
+func newScheduler(p *process) (*scheduler, error) {
+	client, err := kubernetes.NewForConfig(p.RESTConfig(schedulerAgent))
 	if err != nil {
 		return nil, err
 	}
-	custom, err := dynamic.NewForConfig(api.JSONConfig(schedulerAgent))
+	custom, err := dynamic.NewForConfig(p.JSONConfig(schedulerAgent))
 	if err != nil {
 		return nil, err
 	}

@@ -20,14 +20,19 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/client/informers/externalversions"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/sim/check"
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/report"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
 	"github.com/holdfast-dev/holdfast/sim/world"
 )
 
 // observer writes down what happens to the ordinals of StatefulSets: what the API
 // says, through watches of its own, and what is true, as the world tells it.
 type observer struct {
+	// checker is told of releases: of the API it hears nothing else.
+	checker *check.Checker
+
 	mu       sync.Mutex
 	zero     time.Time
 	events   []report.Event
@@ -71,8 +76,9 @@ type attempt struct {
 	count int
 }
 
-func newObserver() *observer {
+func newObserver(checker *check.Checker) *observer {
 	return &observer{
+		checker:  checker,
 		ordinals: map[string]*ordinal{}, pods: map[types.UID]*incarnation{}, ready: map[string]bool{}, told: map[types.UID]int{},
 	}
 }
@@ -313,8 +319,25 @@ func (o *observer) tenancyGone(t *holdfastv1alpha1.Tenancy) {
 	}
 }
 
+// releaseSeen tells the checker that an incarnation is over, and by what evidence. The
+// checker takes the first of several: a record that is over is seen again and again.
+func (o *observer) releaseSeen(t *holdfastv1alpha1.Tenancy) {
+	if t.Status.Phase != holdfastv1alpha1.Over || t.Status.Incarnation == nil {
+		return
+	}
+	kind := ""
+	if t.Status.Evidence != nil {
+		kind = string(t.Status.Evidence.Kind)
+	}
+	o.checker.Release(time.Now(), check.Release{
+		Namespace: t.Namespace, Pod: t.Name, PodUID: t.Status.Incarnation.PodUID,
+		Evidence: kind, Assertion: scenario.IsAssertion(kind),
+	})
+}
+
 // tenancySeen follows an identity's hold: who holds it, why, and what released it.
 func (o *observer) tenancySeen(t *holdfastv1alpha1.Tenancy) {
+	o.releaseSeen(t)
 	ord := o.ordinals[t.Namespace+"/"+t.Name]
 	c := meta.FindStatusCondition(t.Status.Conditions, holdfastv1alpha1.HeldCondition)
 	if ord == nil || c == nil {

@@ -22,10 +22,14 @@ import (
 type Options struct {
 	// Scheduler is the one that the run has.
 	Scheduler scenario.Scheduler
+	// Store is what the control plane keeps its objects in; empty: engine.Memory.
+	Store engine.StoreKind
 	// Until ends the run earlier or later than the scenario says; zero: as it says.
 	Until time.Duration
 	// Without switches lines of defence off, for tests that show what each is worth.
 	Without []engine.Defence
+	// WithoutRules switches rules of pkg/fence off by their names, for the same.
+	WithoutRules []string
 	// Progress is told how far the run is; nil: nobody is.
 	Progress *Progress
 }
@@ -55,19 +59,22 @@ func Run(s *scenario.Scenario, o Options) (*report.Run, error) {
 
 func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o Options) (*report.Run, error) {
 	cluster, err := engine.Start(ctx, engine.Options{
-		Scheduler: engine.Kind(o.Scheduler),
-		Timers:    timers(s.Timers),
-		Without:   o.Without,
-		OnCommit:  o.Progress.commit,
+		Scheduler:    engine.Kind(o.Scheduler),
+		Store:        o.Store,
+		Timers:       timers(s.Timers),
+		Without:      o.Without,
+		WithoutRules: o.WithoutRules,
+		OnCommit:     o.Progress.commit,
 	})
 	if err != nil {
 		return nil, err
 	}
-	seen := newObserver()
 	checker := check.New()
+	seen := newObserver(checker)
 	w, err := world.New(world.Config{
 		Nodes:   nodes(s.Cluster),
 		Classes: classes(s.Cluster),
+		Cloud:   s.Cluster.Cloud,
 		REST:    cluster.RESTConfig,
 		Observe: func(state world.State) {
 			checker.Observe(state)
@@ -79,6 +86,11 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	}
 	if err := w.Start(ctx); err != nil {
 		return nil, err
+	}
+	if s.Cluster.Cloud {
+		if err := cluster.StartCloud(w.Cloud()); err != nil {
+			return nil, fmt.Errorf("cloud: %w", err)
+		}
 	}
 	if err := seen.watch(ctx, cluster); err != nil {
 		return nil, fmt.Errorf("observer: %w", err)
@@ -103,12 +115,14 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		run.Violations = append(run.Violations, violation(v, zero))
 	}
 	seen.summarise(run, checker.Ordinals())
-	run.Checks = append(steps.failed, report.Judge(s.Expect[o.Scheduler], run)...)
+	run.Checks = append(steps.unplayed(), report.Judge(s.Expect[o.Scheduler], run)...)
 	return run, nil
 }
 
 func violation(v check.Violation, zero time.Time) report.Violation {
-	r := report.Violation{Invariant: string(v.Invariant), By: v.By, Nodes: v.Nodes, From: since(v.From, zero)}
+	r := report.Violation{
+		Invariant: string(v.Invariant), By: v.By, Outside: v.Outside, Evidence: v.Evidence, Nodes: v.Nodes, From: since(v.From, zero),
+	}
 	if !v.To.IsZero() {
 		to := since(v.To, zero)
 		r.To = &to
@@ -140,7 +154,8 @@ func nodes(c scenario.Cluster) []world.NodeSpec {
 		for i := range g.Count {
 			specs = append(specs, world.NodeSpec{
 				Name: fmt.Sprintf("%s-%d", g.Name, i), Zone: g.Zone, Region: region,
-				Capacity: g.Capacity, Labels: g.Labels,
+				Capacity: g.Capacity, Labels: g.Labels, AttachLimit: valueOf(g.AttachLimit),
+				RuntimeForgets: g.RuntimeForgets,
 			})
 		}
 	}
@@ -151,10 +166,19 @@ func classes(c scenario.Cluster) []world.ClassSpec {
 	var specs []world.ClassSpec
 	for _, k := range c.StorageClasses {
 		specs = append(specs, world.ClassSpec{
-			Name:   k.Name,
-			Attach: time.Duration(*k.AttachSeconds) * time.Second, Detach: time.Duration(*k.DetachSeconds) * time.Second,
-			DetachFences: *k.DetachFences,
+			Name: k.Name, Topology: world.Topology(k.Topology), Unattached: !*k.AttachRequired,
+			Attach: time.Duration(valueOf(k.AttachSeconds)) * time.Second, Detach: time.Duration(valueOf(k.DetachSeconds)) * time.Second,
+			DetachFences: valueOf(k.DetachFences),
 		})
 	}
 	return specs
+}
+
+// valueOf is the zero value of what does not apply.
+func valueOf[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
 }

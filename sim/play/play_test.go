@@ -50,6 +50,28 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// TestARealEtcdTellsTheSameStory is the cross-check of the store in memory: the
+// silent node's story over a real etcd, down to the same golden transcript.
+func TestARealEtcdTellsTheSameStory(t *testing.T) {
+	file := filepath.Join(scenarios, "silent-node.yaml")
+	s := load(t, file)
+	r := report.Report{Scenario: s.Name}
+	for _, scheduler := range scenario.Schedulers() {
+		run := run(t, s, play.Options{Scheduler: scheduler, Store: engine.Etcd})
+		for _, c := range unmet(run) {
+			t.Errorf("not met under the %s scheduler: %s; found: %s", scheduler, c.Name, c.Got)
+		}
+		r.Runs = append(r.Runs, *run)
+	}
+	golden, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := report.CompareGolden(string(golden), report.Golden(r), goldenTolerance); diff != "" {
+		t.Errorf("over a real etcd it differs:\n%s", diff)
+	}
+}
+
 func compareGolden(t *testing.T, file, got string) {
 	t.Helper()
 	want, err := os.ReadFile(file)

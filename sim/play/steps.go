@@ -27,6 +27,10 @@ type steps struct {
 	nodes map[string]string
 	// failed are the steps that could not be played.
 	failed []report.Check
+	// index is the place of the step that is being played.
+	index int
+	// awaited are the steps that wait for a request.
+	awaited []*awaited
 }
 
 // play plays each step when it is due, up to the end of the run.
@@ -40,50 +44,90 @@ func (p *steps) play(ctx context.Context, s *scenario.Scenario, scheduler scenar
 		sleepUntil(p.zero.Add(next.At))
 		p.seen.step(next.Step.Describe())
 		plan.Played(next, time.Since(p.zero))
+		p.index = next.Index
 		if err := p.do(ctx, next.Step); err != nil {
 			// What a step is about may not be there under this scheduler. That is for the
 			// report to say: the rest of the story is still worth telling.
-			p.failed = append(p.failed, report.Check{
-				Name: fmt.Sprintf("timeline[%d] is played: %s", next.Index, next.Step.Describe()), Got: err.Error(),
-			})
+			p.failed = append(p.failed, notPlayed(next.Index, next.Step, err.Error()))
 		}
 	}
 }
 
-// do plays one step; validation has made sure that it has exactly one action.
+func notPlayed(index int, s *scenario.Step, why string) report.Check {
+	return report.Check{Name: fmt.Sprintf("timeline[%d] is played: %s", index, s.Describe()), Got: why}
+}
+
+// actions are what a step can do, each where it is told; validation has made sure
+// that a step has exactly one.
+var actions = []struct {
+	has func(*scenario.Step) bool
+	do  func(*steps, context.Context, *scenario.Step) error
+}{
+	{func(s *scenario.Step) bool { return s.Partition != nil }, (*steps).partition},
+	{func(s *scenario.Step) bool { return s.Heal != nil }, (*steps).heal},
+	{func(s *scenario.Step) bool { return s.ForceDelete != nil }, (*steps).forceDelete},
+	{func(s *scenario.Step) bool { return s.Attest != nil }, (*steps).attest},
+	{func(s *scenario.Step) bool { return s.StallWatch != nil }, (*steps).stallWatch},
+	{func(s *scenario.Step) bool { return s.ResumeWatch != nil }, (*steps).resumeWatch},
+	{func(s *scenario.Step) bool { return s.Storage != nil }, (*steps).storage},
+	{func(s *scenario.Step) bool { return s.RestartKubelet != nil }, (*steps).restartKubelet},
+	{func(s *scenario.Step) bool { return s.Crash != nil }, (*steps).crash},
+	{func(s *scenario.Step) bool { return s.PowerOn != nil }, (*steps).powerOn},
+	{func(s *scenario.Step) bool { return s.Reboot != nil }, (*steps).reboot},
+	{func(s *scenario.Step) bool { return s.Terminate != nil }, (*steps).terminate},
+	{func(s *scenario.Step) bool { return s.DeleteNode != nil }, (*steps).deleteNode},
+	{func(s *scenario.Step) bool { return s.Taint != nil }, (*steps).taint},
+	{func(s *scenario.Step) bool { return s.Delete != nil }, (*steps).delete},
+	{func(s *scenario.Step) bool { return s.StripFinalizers != nil }, (*steps).stripFinalizers},
+	{func(s *scenario.Step) bool { return s.DeleteTenancy != nil }, (*steps).deleteTenancy},
+	{func(s *scenario.Step) bool { return s.RestartScheduler != nil }, (*steps).restartScheduler},
+}
+
+// do plays one step.
 func (p *steps) do(ctx context.Context, s *scenario.Step) error {
-	switch {
-	case s.Partition != nil:
-		node, err := p.find(ctx, s, s.Partition)
-		if err != nil {
-			return err
+	for _, action := range actions {
+		if action.has(s) {
+			return action.do(p, ctx, s)
 		}
-		if !p.world.Silent(node) {
-			p.seen.lost(node, p.world.State())
-		}
-		return p.world.Apply(ctx, world.Partition{Node: node})
-	case s.Heal != nil:
-		node := ""
-		if *s.Heal != (scenario.NodeTarget{}) {
-			var err error
-			if node, err = p.find(ctx, s, s.Heal); err != nil {
-				return err
-			}
-		}
-		return p.world.Apply(ctx, world.Heal{Node: node})
-	case s.ForceDelete != nil:
-		namespace, name := scenario.SplitName(s.ForceDelete.Pod)
-		return p.world.Apply(ctx, world.ForceDelete{Namespace: namespace, Pod: name, StripFinalizers: s.ForceDelete.StripFinalizers})
-	case s.Attest != nil:
-		return p.attest(ctx, s.Attest)
-	case s.StallWatch != nil:
-		p.cluster.Transport.Stall(s.StallWatch.Component, s.StallWatch.Resource)
-		return nil
-	case s.ResumeWatch != nil:
-		p.cluster.Transport.Resume(s.ResumeWatch.Component, s.ResumeWatch.Resource)
-		return nil
 	}
 	return fmt.Errorf("the step does nothing that this version knows")
+}
+
+func (p *steps) partition(ctx context.Context, s *scenario.Step) error {
+	node, err := p.find(ctx, s, s.Partition)
+	if err != nil {
+		return err
+	}
+	if !p.world.Silent(node) {
+		p.seen.lost(node, p.world.State())
+	}
+	return p.world.Apply(ctx, world.Partition{Node: node})
+}
+
+func (p *steps) heal(ctx context.Context, s *scenario.Step) error {
+	node := ""
+	if *s.Heal != (scenario.NodeTarget{}) {
+		var err error
+		if node, err = p.find(ctx, s, s.Heal); err != nil {
+			return err
+		}
+	}
+	return p.world.Apply(ctx, world.Heal{Node: node})
+}
+
+func (p *steps) forceDelete(ctx context.Context, s *scenario.Step) error {
+	namespace, name := scenario.SplitName(s.ForceDelete.Pod)
+	return p.world.Apply(ctx, world.ForceDelete{Namespace: namespace, Pod: name, StripFinalizers: s.ForceDelete.StripFinalizers})
+}
+
+func (p *steps) stallWatch(_ context.Context, s *scenario.Step) error {
+	p.cluster.Transport.Stall(s.StallWatch.Component, s.StallWatch.Resource)
+	return nil
+}
+
+func (p *steps) resumeWatch(_ context.Context, s *scenario.Step) error {
+	p.cluster.Transport.Resume(s.ResumeWatch.Component, s.ResumeWatch.Resource)
+	return nil
 }
 
 // find returns the node of a step's target, and remembers it for later steps.
@@ -120,7 +164,8 @@ func (p *steps) lookUp(ctx context.Context, t *scenario.NodeTarget) (string, err
 
 // attest puts a human's word for the latest incarnation on the record, as the
 // human would: by an edit of the tenancy's spec.
-func (p *steps) attest(ctx context.Context, a *scenario.Attest) error {
+func (p *steps) attest(ctx context.Context, s *scenario.Step) error {
+	a := s.Attest
 	client, err := versioned.NewForConfig(p.cluster.JSONConfig(world.OperatorAgent))
 	if err != nil {
 		return err

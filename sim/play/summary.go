@@ -39,7 +39,7 @@ func (o *observer) summarise(run *report.Run, truth []check.OrdinalTruth) {
 			Incarnations: t.Incarnations, Nodes: t.Nodes,
 			AttemptsWhileHeld: o.attemptsWhileHeld(x),
 		}
-		r.Down.Duration, r.Twice.Duration = t.Down, t.Twice
+		r.Down.Duration, r.Twice.Duration, r.TwiceOutside.Duration = t.Down, t.Twice, t.TwiceOutside
 		if !t.LastStart.IsZero() {
 			start := since(t.LastStart, o.zero)
 			r.LastStart = &start

@@ -16,7 +16,8 @@ func comparison(runs []Run) string {
 	var guilty, innocent []string
 	subjects := map[string]bool{}
 	for _, r := range runs {
-		doubles := doublesOf(r)
+		inside, outside := doublesOf(r)
+		doubles := slices.Concat(inside, outside)
 		if len(doubles) == 0 {
 			innocent = append(innocent, "under "+schedulerWords(r.Scheduler))
 			continue
@@ -24,7 +25,7 @@ func comparison(runs []Run) string {
 		for _, d := range doubles {
 			subjects[d.name] = true
 		}
-		guilty = append(guilty, doublesWords(doubles, len(guilty) == 0)+" under "+schedulerWords(r.Scheduler))
+		guilty = append(guilty, bothWords(inside, outside, len(guilty) == 0)+" under "+schedulerWords(r.Scheduler))
 	}
 	if len(guilty) == 0 {
 		return "no ordinal ran twice " + strings.Join(innocent, " or ")
@@ -46,21 +47,44 @@ type double struct {
 	long time.Duration
 }
 
-// doublesOf returns the ordinals that ran twice, the longest first. An overlap of
-// no length counts: the violations know of it.
-func doublesOf(r Run) []double {
-	broken := map[string]bool{}
+// doublesOf returns the ordinals that ran twice, inside and outside the trust boundary
+// apart, the longest first. An overlap of no length counts: the violations know of it.
+func doublesOf(r Run) (inside, outside []double) {
+	brokenInside, brokenOutside := map[string]bool{}, map[string]bool{}
 	for _, v := range r.Violations {
-		broken[v.By] = broken[v.By] || v.Invariant == "S1"
-	}
-	var doubles []double
-	for _, o := range r.Ordinals {
-		if o.Twice.Duration > 0 || broken[o.Name] {
-			doubles = append(doubles, double{short(o.Name), o.Twice.Duration})
+		switch {
+		case v.Invariant != "S1":
+		case v.Outside != "":
+			brokenOutside[v.By] = true
+		default:
+			brokenInside[v.By] = true
 		}
 	}
-	slices.SortStableFunc(doubles, func(a, b double) int { return cmp.Compare(b.long, a.long) })
-	return doubles
+	for _, o := range r.Ordinals {
+		long := o.Twice.Duration - o.TwiceOutside.Duration
+		if long > 0 || brokenInside[o.Name] {
+			inside = append(inside, double{short(o.Name), long})
+		}
+		if o.TwiceOutside.Duration > 0 || brokenOutside[o.Name] {
+			outside = append(outside, double{short(o.Name), o.TwiceOutside.Duration})
+		}
+	}
+	longestFirst := func(a, b double) int { return cmp.Compare(b.long, a.long) }
+	slices.SortStableFunc(inside, longestFirst)
+	slices.SortStableFunc(outside, longestFirst)
+	return inside, outside
+}
+
+// bothWords: web-0 ran twice for 5m, and db-0 for 24m outside the trust boundary.
+func bothWords(inside, outside []double, withVerb bool) string {
+	var parts []string
+	if len(inside) > 0 {
+		parts = append(parts, doublesWords(inside, withVerb))
+	}
+	if len(outside) > 0 {
+		parts = append(parts, doublesWords(outside, withVerb && len(inside) == 0)+" outside the trust boundary")
+	}
+	return strings.Join(parts, ", and ")
 }
 
 // doublesWords: web-0 ran twice for 26m12s and db-0 for 24m.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the files in testdata; inspect the diff and commit only what you can explain")
@@ -140,4 +142,38 @@ func silentNode() Report {
 		Description: "A node is cut off from the API server and its pod is force-deleted.\nIts container runs on, out of sight, until the network heals.\n",
 		Runs:        []Run{stock, holdfast},
 	}
+}
+
+// falseAttestation is a report of Holdfast alone, in which a human's word about web-0
+// was false, and so was a proof about db-0.
+func falseAttestation() Report {
+	web := outside("Attested", "10m2.1s", "30m1s")
+	disk := violation("S2", "default/data-web-0", "10m2.1s", "30m1s")
+	disk.Outside = "Attested"
+	proof := violation("S3", "default/db-0", "12m", "")
+	proof.Evidence, proof.Nodes = "KubeletConfirmed", []string{"a-0"}
+	run := Run{
+		Scheduler: "holdfast", Until: at("40m"),
+		Events: []Event{
+			pod("0s", Created, 1, ""), pod("0s", Bound, 1, "a-0"), pod("1.2s", Started, 1, "a-0"),
+			of("default/db-0", pod("2s", Created, 1, "")), of("default/db-0", pod("2s", Bound, 1, "a-0")), of("default/db-0", pod("3s", Started, 1, "a-0")),
+			pod("4m30s", DeletionAsked, 1, "a-0"), held("4m30s", "guard", "no proof"),
+			step("10m", "ops attests that web-0 is over: the machine looked dead"),
+			released("10m", "guard", "Attested", "ops: the machine looked dead"), pod("10m", Removed, 1, "a-0"),
+			pod("10m", Created, 2, ""), pod("10m", Bound, 2, "b-0"), pod("10m2.1s", Started, 2, "b-0"),
+			pod("30m1s", Stopped, 1, "a-0"),
+		},
+		Ordinals: []Ordinal{
+			{Name: "default/db-0", State: "Running", Incarnations: 1, Nodes: []string{"a-0"}, LastStart: until("3s")},
+			{
+				Name: "default/web-0", State: "Running", Incarnations: 2, Nodes: []string{"a-0", "b-0"}, LastStart: until("10m2.1s"),
+				Twice: at("19m58.9s"), TwiceOutside: at("19m58.9s"),
+			},
+		},
+		Violations: []Violation{web, disk, proof},
+	}
+	run.Checks = Judge(scenario.Expectation{Violations: []scenario.Violation{
+		{Invariant: "S1", By: "web-0", Outside: "Attested"}, {Invariant: "S2", By: "data-web-0", Outside: "Attested"},
+	}}, &run)
+	return Report{Scenario: "false-attestation", Runs: []Run{run}}
 }

@@ -134,7 +134,7 @@ func lanesOf(r *Run) []*lane {
 		of(e.Ordinal).event(e)
 	}
 	for _, v := range r.Violations {
-		if v.Invariant == "S1" {
+		if v.Invariant != "S2" {
 			l := of(v.By)
 			l.violation(v, " on "+enumerate(l.roles.all(v.Nodes)))
 			continue
@@ -260,9 +260,16 @@ func (l *lane) heldIncarnation(held Event) int {
 }
 
 func (l *lane) violation(v Violation, where string) {
-	l.add(v.From.Duration, rankLast, v.Invariant+" broken"+where)
+	broken := v.Invariant + " broken" + outsideWords(v) + where
+	switch {
+	case v.Outside != "":
+		broken += ": " + v.Outside + " was false"
+	case v.Evidence != "":
+		broken += ": " + v.Evidence + " was false"
+	}
+	l.add(v.From.Duration, rankLast, broken)
 	if v.To != nil {
-		l.add(v.To.Duration, rankLast, v.Invariant+" holds again")
+		l.add(v.To.Duration, rankLast, v.Invariant+" holds again"+outsideWords(v))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 func TestGolden(t *testing.T) {
 	golden(t, "silent-node.golden", Golden(silentNode()))
+	golden(t, "false-attestation.golden", Golden(falseAttestation()))
 }
 
 // TestGoldenTellsNothingOfChance: what differs from run to run leaves no trace.

@@ -10,23 +10,25 @@ import (
 )
 
 func TestJSON(t *testing.T) {
-	r := silentNode()
-	var out bytes.Buffer
-	if err := WriteJSON(&out, &r); err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "silent-node.json", out.String())
+	for _, want := range []Report{silentNode(), falseAttestation()} {
+		t.Run(want.Scenario, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := WriteJSON(&out, &want); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, want.Scenario+".json", out.String())
 
-	decoder := json.NewDecoder(&out)
-	decoder.DisallowUnknownFields()
-	var got Report
-	if err := decoder.Decode(&got); err != nil {
-		t.Fatal(err)
-	}
-	want := silentNode()
-	want.APIVersion, want.Kind = APIVersion, Kind
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("there and back (-want,+got):\n%s", diff)
+			decoder := json.NewDecoder(&out)
+			decoder.DisallowUnknownFields()
+			var got Report
+			if err := decoder.Decode(&got); err != nil {
+				t.Fatal(err)
+			}
+			want.APIVersion, want.Kind = APIVersion, Kind
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("there and back (-want,+got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -33,6 +33,7 @@ var invariants = []struct {
 }{
 	{"S1", "S1: no identity ever ran twice", "S1: no other identity ever ran twice"},
 	{"S2", "S2: no single-writer volume had two writers", "S2: no other single-writer volume had two writers"},
+	{"S3", "S3: no identity was released on a false proof", "S3: no other identity was released on a false proof"},
 }
 
 // breaker is whom an invariant is broken by.
@@ -50,7 +51,7 @@ func judgeViolations(expected []scenario.Violation, found []Violation) []Check {
 	unmet := map[breaker]bool{}
 	for i, v := range expected {
 		b := breaker{v.Invariant, scenario.QualifiedName(v.By)}
-		name := fmt.Sprintf("%s is broken for %s%s%s", b.invariant, b.by, momentWords(" from", v.From), momentWords(" to", v.To))
+		name := fmt.Sprintf("%s is broken for %s%s%s%s", b.invariant, b.by, expectedOutsideWords(v), momentWords(" from", v.From), momentWords(" to", v.To))
 		if partner[i] >= 0 {
 			checks = append(checks, met(name))
 			continue
@@ -62,37 +63,54 @@ func judgeViolations(expected []scenario.Violation, found []Violation) []Check {
 }
 
 // judgeUnexpected makes a failing check for everybody who broke an invariant beyond
-// what was expected, and a passing one for every invariant that nobody so broke.
-// What an unmet expectation has told already is not told again.
+// what was expected, inside and outside the trust boundary apart, and a passing one for
+// every invariant that nobody so broke inside. What an unmet expectation has told
+// already is not told again.
 func judgeUnexpected(found []Violation, partner []int, unmet map[breaker]bool) []Check {
+	// side is one of the two sides of the boundary; outside, one assertion's.
+	type side struct {
+		breaker
+		outside string
+	}
 	var checks []Check
 	for _, invariant := range invariants {
-		var order []breaker
-		spans, expectedToo := map[breaker][]Violation{}, map[breaker]bool{}
-		name := invariant.kept
+		var order []side
+		spans, expectedToo := map[side][]Violation{}, map[side]bool{}
+		keptInside, anyInside, anyOutside := true, false, false
 		for j, v := range found {
 			if v.Invariant != invariant.id {
 				continue
 			}
-			name = invariant.other
-			b := breaker{v.Invariant, v.By}
+			anyInside, anyOutside = anyInside || v.Outside == "", anyOutside || v.Outside != ""
+			b := side{breaker{v.Invariant, v.By}, v.Outside}
 			if slices.Contains(partner, j) {
 				expectedToo[b] = true
 				continue
 			}
+			keptInside = keptInside && v.Outside != ""
 			if len(spans[b]) == 0 {
 				order = append(order, b)
 			}
 			spans[b] = append(spans[b], v)
 		}
-		if len(order) == 0 {
+		if keptInside {
+			name := invariant.kept
+			switch {
+			case anyInside:
+				name = invariant.other
+			case anyOutside:
+				name += " inside the trust boundary"
+			}
 			checks = append(checks, met(name))
 		}
 		for _, b := range order {
-			if unmet[b] {
+			if unmet[b.breaker] {
 				continue
 			}
 			name := fmt.Sprintf("%s holds for %s", b.invariant, b.by)
+			if b.outside != "" {
+				name += " outside the trust boundary too"
+			}
 			if expectedToo[b] {
 				name += " but for what is expected"
 			}
@@ -103,7 +121,7 @@ func judgeUnexpected(found []Violation, partner []int, unmet map[breaker]bool) [
 }
 
 func matches(e scenario.Violation, v Violation) bool {
-	return e.Invariant == v.Invariant && scenario.QualifiedName(e.By) == v.By &&
+	return e.Invariant == v.Invariant && scenario.QualifiedName(e.By) == v.By && e.Outside == v.Outside &&
 		within(e.From, &v.From) && within(e.To, v.To)
 }
 
@@ -289,9 +307,23 @@ func violationsWords(violations []Violation) string {
 	}
 	var spans []string
 	for _, v := range violations {
-		spans = append(spans, fmt.Sprintf("from %s to %s on %s", format(v.From.Duration), orEnd(v.To), enumerate(v.Nodes)))
+		span := fmt.Sprintf("from %s to %s on %s", format(v.From.Duration), orEnd(v.To), enumerate(v.Nodes))
+		switch {
+		case v.Outside != "":
+			span += "," + outsideWords(v) + ": " + falseWords(v)
+		case v.Evidence != "":
+			span += ": the proof " + v.Evidence + " was false"
+		}
+		spans = append(spans, span)
 	}
 	return "broken " + strings.Join(spans, "; ")
+}
+
+func expectedOutsideWords(v scenario.Violation) string {
+	if v.Outside == "" {
+		return ""
+	}
+	return " outside the trust boundary by " + v.Outside
 }
 
 func orEnd(to *metav1.Duration) string {

@@ -32,6 +32,7 @@ func failed(name, got string) Check { return Check{Name: name, Got: got} }
 const (
 	noS1 = "S1: no identity ever ran twice"
 	noS2 = "S2: no single-writer volume had two writers"
+	noS3 = "S3: no identity was released on a false proof"
 	// onlyS1 and onlyS2 stand where some violations were expected.
 	onlyS1 = "S1: no other identity ever ran twice"
 	onlyS2 = "S2: no other single-writer volume had two writers"
@@ -137,6 +138,122 @@ func TestJudgeViolations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Judge(scenario.Expectation{Violations: tc.expected}, &Run{Violations: tc.found})
+			if diff := cmp.Diff(append(tc.want, ok(noS3)), got); diff != "" {
+				t.Errorf("checks (-want,+got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// outside is a violation of S1 by default/web-0 that follows from a false assertion.
+func outside(kind, from, to string) Violation {
+	v := violation("S1", "default/web-0", from, to)
+	v.Outside = kind
+	return v
+}
+
+func TestJudgeViolationsOutsideTheTrustBoundary(t *testing.T) {
+	attested := scenario.Violation{Invariant: "S1", By: "web-0", Outside: "Attested"}
+	inside := scenario.Violation{Invariant: "S1", By: "web-0"}
+	ofVolume := violation("S2", "default/data-web-0", "10m2s", "30m2s")
+	ofVolume.Outside = "Attested"
+	const (
+		noS1Inside = noS1 + " inside the trust boundary"
+		wasFalse   = ", outside the trust boundary: the assertion Attested about web-0 was false"
+	)
+	for name, tc := range map[string]struct {
+		expected []scenario.Violation
+		found    []Violation
+		want     []Check
+	}{
+		"expected, and counted apart": {
+			expected: []scenario.Violation{attested},
+			found:    []Violation{outside("Attested", "10m2s", "30m2s")},
+			want: []Check{
+				ok("S1 is broken for default/web-0 outside the trust boundary by Attested"), ok(noS1Inside), ok(noS2),
+			},
+		},
+		"not expected: the assertion is named as the cause": {
+			found: []Violation{outside("Attested", "10m2s", "30m2s"), ofVolume},
+			want: []Check{
+				ok(noS1Inside),
+				failed("S1 holds for default/web-0 outside the trust boundary too", "it was broken from 10m2s to 30m2s on a-0 and b-0"+wasFalse),
+				ok(noS2 + " inside the trust boundary"),
+				failed("S2 holds for default/data-web-0 outside the trust boundary too",
+					"it was broken from 10m2s to 30m2s on a-0 and b-0, outside the trust boundary: the assertion Attested about a pod that writes it was false"),
+			},
+		},
+		"expected inside, found outside": {
+			expected: []scenario.Violation{inside},
+			found:    []Violation{outside("Attested", "10m2s", "30m2s")},
+			want: []Check{
+				failed("S1 is broken for default/web-0", "it was broken from 10m2s to 30m2s on a-0 and b-0"+wasFalse), ok(noS1Inside), ok(noS2),
+			},
+		},
+		"expected outside, found inside": {
+			expected: []scenario.Violation{attested},
+			found:    []Violation{violation("S1", "default/web-0", "10m2s", "30m2s")},
+			want: []Check{
+				failed("S1 is broken for default/web-0 outside the trust boundary by Attested", "it was broken from 10m2s to 30m2s on a-0 and b-0"),
+				ok(noS2),
+			},
+		},
+		"by another assertion than expected": {
+			expected: []scenario.Violation{{Invariant: "S1", By: "web-0", Outside: "Fenced"}},
+			found:    []Violation{outside("Attested", "10m2s", "30m2s")},
+			want: []Check{
+				failed("S1 is broken for default/web-0 outside the trust boundary by Fenced", "it was broken from 10m2s to 30m2s on a-0 and b-0"+wasFalse),
+				ok(noS1Inside), ok(noS2),
+			},
+		},
+		"expected outside, and inside as well": {
+			expected: []scenario.Violation{attested},
+			found:    []Violation{outside("Attested", "10m2s", "30m2s"), violation("S1", "default/web-0", "12m", "13m")},
+			want: []Check{
+				ok("S1 is broken for default/web-0 outside the trust boundary by Attested"),
+				failed("S1 holds for default/web-0", "it was broken from 12m to 13m on a-0 and b-0"),
+				ok(noS2),
+			},
+		},
+		"both expected, each on its side": {
+			expected: []scenario.Violation{attested, inside},
+			found:    []Violation{outside("Attested", "10m2s", "30m2s"), violation("S1", "default/web-0", "12m", "13m")},
+			want: []Check{
+				ok("S1 is broken for default/web-0 outside the trust boundary by Attested"), ok("S1 is broken for default/web-0"),
+				ok(onlyS1), ok(noS2),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Judge(scenario.Expectation{Violations: tc.expected}, &Run{Violations: tc.found})
+			if diff := cmp.Diff(append(tc.want, ok(noS3)), got); diff != "" {
+				t.Errorf("checks (-want,+got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestJudgeFalseProofs(t *testing.T) {
+	lie := violation("S3", "default/web-0", "5m", "30m")
+	lie.Evidence, lie.Nodes = "KubeletConfirmed", []string{"a-0"}
+	for name, tc := range map[string]struct {
+		expected []scenario.Violation
+		want     []Check
+	}{
+		"not expected": {
+			want: []Check{
+				ok(noS1), ok(noS2), failed("S3 holds for default/web-0", "it was broken from 5m to 30m on a-0: the proof KubeletConfirmed was false"),
+			},
+		},
+		"expected": {
+			expected: []scenario.Violation{{Invariant: "S3", By: "web-0"}},
+			want: []Check{
+				ok("S3 is broken for default/web-0"), ok(noS1), ok(noS2), ok("S3: no other identity was released on a false proof"),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Judge(scenario.Expectation{Violations: tc.expected}, &Run{Violations: []Violation{lie}})
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("checks (-want,+got):\n%s", diff)
 			}
@@ -198,7 +315,7 @@ func TestJudgeOrdinals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Judge(scenario.Expectation{Ordinals: []scenario.Ordinal{tc.expected}}, run)
-			if diff := cmp.Diff(append([]Check{ok(noS1), ok(noS2)}, tc.want...), got); diff != "" {
+			if diff := cmp.Diff(append([]Check{ok(noS1), ok(noS2), ok(noS3)}, tc.want...), got); diff != "" {
 				t.Errorf("checks (-want,+got):\n%s", diff)
 			}
 		})
@@ -265,7 +382,7 @@ func TestJudgeHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Judge(scenario.Expectation{Holds: []scenario.Hold{tc.expected}}, &Run{Holds: tc.found})
-			if diff := cmp.Diff([]Check{ok(noS1), ok(noS2), tc.want}, got); diff != "" {
+			if diff := cmp.Diff([]Check{ok(noS1), ok(noS2), ok(noS3), tc.want}, got); diff != "" {
 				t.Errorf("checks (-want,+got):\n%s", diff)
 			}
 		})
@@ -333,7 +450,7 @@ func TestJudgeAttempts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Judge(scenario.Expectation{SchedulingAttemptsWhileHeldMax: &tc.most}, run)
-			if diff := cmp.Diff([]Check{ok(noS1), ok(noS2), tc.want}, got); diff != "" {
+			if diff := cmp.Diff([]Check{ok(noS1), ok(noS2), ok(noS3), tc.want}, got); diff != "" {
 				t.Errorf("checks (-want,+got):\n%s", diff)
 			}
 		})

@@ -113,16 +113,23 @@ type Ordinal struct {
 	Down metav1.Duration `json:"down"`
 	// Twice is the time in which two incarnations ran.
 	Twice metav1.Duration `json:"twice"`
+	// TwiceOutside is the part of Twice that is outside the trust boundary.
+	TwiceOutside metav1.Duration `json:"twiceOutside,omitzero"`
 	// AttemptsWhileHeld counts scheduling attempts made while it was held (L3).
 	AttemptsWhileHeld int `json:"attemptsWhileHeld"`
 }
 
 // Violation is check.Violation in the run's time.
 type Violation struct {
-	Invariant string          `json:"invariant"`
-	By        string          `json:"by"`
-	Nodes     []string        `json:"nodes"`
-	From      metav1.Duration `json:"from"`
+	Invariant string `json:"invariant"`
+	By        string `json:"by"`
+	// Outside is the kind of the false assertion that it follows from: it is outside the
+	// trust boundary. Absent: inside.
+	Outside string `json:"outside,omitempty"`
+	// Evidence is the kind of the false proof, for S3.
+	Evidence string          `json:"evidence,omitempty"`
+	Nodes    []string        `json:"nodes"`
+	From     metav1.Duration `json:"from"`
 	// To is absent if it lasted to the end.
 	To *metav1.Duration `json:"to,omitempty"`
 }

@@ -127,22 +127,47 @@ func entriesOf(r *Run) []entry {
 		entries = append(entries, entry{at: v.From.Duration, who: who, what: brokenWords(v), wrong: true})
 		if v.To != nil {
 			lasted := format(v.To.Duration - v.From.Duration)
-			entries = append(entries, entry{at: v.To.Duration, who: who, what: v.Invariant + " holds again, after " + lasted})
+			entries = append(entries, entry{at: v.To.Duration, who: who, what: v.Invariant + " holds again, after " + lasted + outsideWords(v)})
 		}
 	}
 	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(a.at, b.at) })
 	return entries
 }
 
+// brokenWords says what is broken. What a false assertion led to has words of its own,
+// which name the assertion first.
 func brokenWords(v Violation) string {
 	what := "broken"
 	switch v.Invariant {
 	case "S1":
-		what = "BROKEN: runs twice"
+		what = "runs twice"
 	case "S2":
-		what = "BROKEN: two writers"
+		what = "two writers"
+	case "S3":
+		what = "released by " + v.Evidence + " and runs"
 	}
-	return v.Invariant + " " + what + ", on " + enumerate(v.Nodes)
+	what += ", on " + enumerate(v.Nodes)
+	if v.Outside != "" {
+		return v.Invariant + outsideWords(v) + ": " + falseWords(v) + "; " + what
+	}
+	return v.Invariant + " BROKEN: " + what
+}
+
+// falseWords names the assertion that a violation follows from.
+func falseWords(v Violation) string {
+	about := short(v.By)
+	if v.Invariant == "S2" {
+		about = "a pod that writes it"
+	}
+	return "the assertion " + v.Outside + " about " + about + " was false"
+}
+
+// outsideWords are of a violation outside the trust boundary; empty inside.
+func outsideWords(v Violation) string {
+	if v.Outside == "" {
+		return ""
+	}
+	return " outside the trust boundary"
 }
 
 // eventWords says what happened, without when and to whom. The reason of a hold or
@@ -201,16 +226,28 @@ func parenthesis(s string) string {
 }
 
 func (p *printer) ordinals(ordinals []Ordinal) {
-	rows := [][]string{{"ordinal", "no process", "two at once", "incarnations", "nodes", "last start", "at the end"}}
+	// Who never ran twice outside the trust boundary need not know of it.
+	outside := slices.ContainsFunc(ordinals, func(o Ordinal) bool { return o.TwiceOutside.Duration > 0 })
+	twice := func(inside, beyond string) []string {
+		if outside {
+			return []string{inside, beyond}
+		}
+		return []string{inside}
+	}
+	rows := [][]string{slices.Concat(
+		[]string{"ordinal", "no process"}, twice("two at once", "two outside the boundary"),
+		[]string{"incarnations", "nodes", "last start", "at the end"},
+	)}
 	for _, o := range ordinals {
 		start := "never"
 		if o.LastStart != nil {
 			start = format(o.LastStart.Duration)
 		}
-		rows = append(rows, []string{
-			short(o.Name), format(o.Down.Duration), format(o.Twice.Duration),
-			fmt.Sprint(o.Incarnations), strings.Join(o.Nodes, ", "), start, o.State,
-		})
+		rows = append(rows, slices.Concat(
+			[]string{short(o.Name), format(o.Down.Duration)},
+			twice(format(o.Twice.Duration-o.TwiceOutside.Duration), format(o.TwiceOutside.Duration)),
+			[]string{fmt.Sprint(o.Incarnations), strings.Join(o.Nodes, ", "), start, o.State},
+		))
 	}
 	for i, line := range columns(rows) {
 		switch {

@@ -31,6 +31,15 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestTextSetsApartWhatIsOutsideTheTrustBoundary(t *testing.T) {
+	r := falseAttestation()
+	var out bytes.Buffer
+	if err := WriteText(&out, &r, false); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "false-attestation.txt", out.String())
+}
+
 func TestTextOfAnEmptyReport(t *testing.T) {
 	var out bytes.Buffer
 	if err := WriteText(&out, &Report{Scenario: "nothing", Runs: []Run{{Scheduler: "default"}}}, false); err != nil {
@@ -81,11 +90,32 @@ func TestComparison(t *testing.T) {
 	}
 	noLength := run("default", "0s")
 	noLength.Violations = []Violation{{Invariant: "S1", By: "default/web-0"}}
+	// beyond is the second ordinal of the run, outside the trust boundary for so long.
+	beyond := func(r Run, d string) Run {
+		r.Ordinals[2].TwiceOutside = at(d)
+		return r
+	}
 
 	for name, tc := range map[string]struct {
 		runs []Run
 		want string
 	}{
+		"inside under one, outside alone under the other": {
+			runs: []Run{run("default", "26m12s"), beyond(run("holdfast", "0s", "20m"), "20m")},
+			want: "web-0 ran twice for 26m12s under the default scheduler, db-0 for 20m outside the trust boundary under Holdfast",
+		},
+		"one inside and one outside": {
+			runs: []Run{beyond(run("holdfast", "3s", "20m"), "20m")},
+			want: "web-0 ran twice for 3s, and db-0 for 20m outside the trust boundary under Holdfast",
+		},
+		"one ordinal on both sides": {
+			runs: []Run{run("default"), beyond(run("holdfast", "0s", "20m"), "15m")},
+			want: "db-0 ran twice for 5m, and db-0 for 15m outside the trust boundary under Holdfast, never under the default scheduler",
+		},
+		"outside for no length": {
+			runs: []Run{{Scheduler: "holdfast", Ordinals: []Ordinal{{Name: "default/web-0"}}, Violations: []Violation{outside("Fenced", "1m", "1m")}}},
+			want: "web-0 ran twice for 0s outside the trust boundary under Holdfast",
+		},
 		"one ordinal under one of two": {
 			runs: []Run{run("default", "26m12s"), run("holdfast", "0s")},
 			want: "web-0 ran twice for 26m12s under the default scheduler, never under Holdfast",

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -18,6 +19,16 @@ const (
 	// DefaultDetachFences: storage that lives up to its contract cuts off the old
 	// node's writes when it detaches. One that does not must say so.
 	DefaultDetachFences = true
+
+	// DefaultKubeletDownFor is how long a restart leaves a node without a kubelet.
+	DefaultKubeletDownFor = 10 * time.Second
+	// DefaultRebootDownFor is how long a reboot leaves a machine without power.
+	DefaultRebootDownFor = 30 * time.Second
+	// DefaultSchedulerDownFor is how long a restart of the scheduler's process takes.
+	DefaultSchedulerDownFor = 5 * time.Second
+	// DefaultOutOfServiceValue is what operators write into the taint that says that
+	// a node is out of service; upstream reads only the key.
+	DefaultOutOfServiceValue = "nodeshutdown"
 )
 
 // DefaultCapacity is what a machine has of whatever its group does not name.
@@ -46,6 +57,12 @@ func SetDefaults(s *Scenario) {
 		if class.Topology == "" {
 			class.Topology = TopologyZone
 		}
+		if class.AttachRequired == nil {
+			class.AttachRequired = new(class.attached())
+		}
+		if !*class.AttachRequired {
+			continue
+		}
 		if class.AttachSeconds == nil {
 			class.AttachSeconds = new(DefaultAttachSeconds)
 		}
@@ -54,6 +71,33 @@ func SetDefaults(s *Scenario) {
 		}
 		if class.DetachFences == nil {
 			class.DetachFences = new(DefaultDetachFences)
+		}
+	}
+	for i := range s.Timeline {
+		setStepDefaults(&s.Timeline[i])
+	}
+}
+
+// setStepDefaults fills in what a step leaves out.
+func setStepDefaults(s *Step) {
+	if k := s.RestartKubelet; k != nil && k.DownFor == nil {
+		k.DownFor = &metav1.Duration{Duration: DefaultKubeletDownFor}
+	}
+	if r := s.Reboot; r != nil && r.DownFor == nil {
+		r.DownFor = &metav1.Duration{Duration: DefaultRebootDownFor}
+	}
+	if r := s.RestartScheduler; r != nil && r.DownFor == nil {
+		r.DownFor = &metav1.Duration{Duration: DefaultSchedulerDownFor}
+	}
+	if t := s.Taint; t != nil {
+		if t.Key == "" {
+			t.Key = corev1.TaintNodeOutOfService
+			if t.Value == "" && !t.Remove {
+				t.Value = DefaultOutOfServiceValue
+			}
+		}
+		if t.Effect == "" {
+			t.Effect = corev1.TaintEffectNoExecute
 		}
 	}
 }

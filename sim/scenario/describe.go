@@ -1,6 +1,12 @@
 package scenario
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Describe says what the step does, as a transcript tells it.
 func (s *Step) Describe() string {
@@ -21,8 +27,76 @@ func (s *Step) Describe() string {
 		return "stall " + s.StallWatch.describe()
 	case s.ResumeWatch != nil:
 		return "resume " + s.ResumeWatch.describe()
+	case s.Storage != nil:
+		return s.Storage.describe()
+	}
+	if text := s.describeFault(); text != "" {
+		return text
 	}
 	return "do nothing"
+}
+
+func (s *Storage) describe() string {
+	words := map[Answer]string{Work: "works", Fail: "fails", Hang: "hangs"}
+	var said []string
+	if s.Attach != "" {
+		said = append(said, "attach "+words[s.Attach])
+	}
+	if s.Detach != "" {
+		said = append(said, "detach "+words[s.Detach])
+	}
+	description := fmt.Sprintf("storage %s: %s", s.Class, strings.Join(said, ", "))
+	if s.NodeTarget != (NodeTarget{}) {
+		description += " for " + s.NodeTarget.describe()
+	}
+	return description
+}
+
+func (s *Step) describeFault() string {
+	switch {
+	case s.RestartKubelet != nil:
+		return fmt.Sprintf("restart the kubelet of %s, away for %s", s.RestartKubelet.describe(), words(s.RestartKubelet.DownFor))
+	case s.Crash != nil:
+		return "take the power from " + s.Crash.describe()
+	case s.PowerOn != nil:
+		return "give power to " + s.PowerOn.describe()
+	case s.Reboot != nil:
+		return fmt.Sprintf("reboot %s, off for %s", s.Reboot.describe(), words(s.Reboot.DownFor))
+	case s.Terminate != nil:
+		return "give " + s.Terminate.describe() + " back to the cloud"
+	case s.DeleteNode != nil:
+		return "delete the Node object of " + s.DeleteNode.describe()
+	case s.Taint != nil && s.Taint.Remove:
+		return fmt.Sprintf("take the taint %s:%s from %s", s.Taint.Key, s.Taint.Effect, s.Taint.describe())
+	case s.Taint != nil:
+		taint := corev1.Taint{Key: s.Taint.Key, Value: s.Taint.Value, Effect: s.Taint.Effect}
+		return fmt.Sprintf("taint %s with %s", s.Taint.describe(), taint.ToString())
+	case s.Delete != nil:
+		return "delete " + s.Delete.Pod
+	case s.StripFinalizers != nil:
+		return "strip the finalizers of " + s.StripFinalizers.Pod
+	case s.DeleteTenancy != nil && s.DeleteTenancy.StripFinalizers:
+		return "delete the record of " + s.DeleteTenancy.Pod + ", finalizers stripped"
+	case s.DeleteTenancy != nil:
+		return "delete the record of " + s.DeleteTenancy.Pod
+	case s.RestartScheduler != nil && s.RestartScheduler.OnRequest != nil:
+		return fmt.Sprintf("restart the scheduler when %s, away for %s", s.RestartScheduler.OnRequest.describe(), words(s.RestartScheduler.DownFor))
+	case s.RestartScheduler != nil:
+		return "restart the scheduler, away for " + words(s.RestartScheduler.DownFor)
+	}
+	return ""
+}
+
+// words is a length of time; a step made in code may have none.
+func words(d *metav1.Duration) string {
+	if d == nil {
+		return "no time"
+	}
+	return d.Duration.String()
+}
+
+func (r *Request) describe() string {
+	return fmt.Sprintf("%s sends its next %s of %s", r.Component, r.Verb, r.Resource)
 }
 
 func (t *NodeTarget) describe() string {

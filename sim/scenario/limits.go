@@ -11,6 +11,8 @@ const (
 	GroupNodesMax = 1000
 	// NodesMax is the machines of a cluster.
 	NodesMax = 5000
+	// AttachLimitMax is the volumes that can be attached to a node, if that is limited.
+	AttachLimitMax = 1000
 	// StorageClassesMax is the storage classes of a cluster.
 	StorageClassesMax = 100
 	// ObjectsMax is the Kubernetes objects of a scenario, those in files among them.

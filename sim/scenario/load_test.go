@@ -176,6 +176,14 @@ func TestDefaults(t *testing.T) {
 	if *absent.AttachSeconds != 2 || *absent.DetachSeconds != 2 || !*absent.DetachFences || absent.Topology != TopologyZone {
 		t.Error("defaults of a storage class are missing")
 	}
+	if !*given.AttachRequired || !*absent.AttachRequired {
+		t.Error("disks of a zone are not attached")
+	}
+	for _, class := range s.Cluster.StorageClasses[2:] {
+		if *class.AttachRequired || class.AttachSeconds != nil || class.DetachSeconds != nil || class.DetachFences != nil {
+			t.Errorf("class %s is not attached, and has defaults for it: %+v", class.Name, class)
+		}
+	}
 
 	s, err = Load("../scenarios/silent-node.yaml")
 	if err != nil {

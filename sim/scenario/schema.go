@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // typesSource is where the descriptions come from: the doc comments of the types.
@@ -120,6 +122,9 @@ var enums = map[reflect.Type]any{
 	reflect.TypeFor[Topology]():     topologies,
 	reflect.TypeFor[OrdinalState](): ordinalStates,
 	reflect.TypeFor[HolderName]():   holderNames,
+	reflect.TypeFor[Answer]():       answers,
+
+	reflect.TypeFor[corev1.TaintEffect](): taintEffects,
 }
 
 // restrictions narrow single fields, by Type.Field, as Validate does.
@@ -131,7 +136,11 @@ var restrictions = map[string]func(*jsonSchema){
 	"Cluster.NodeGroups":                         func(s *jsonSchema) { s.MinItems = 1 },
 	"Cluster.StorageClasses":                     func(s *jsonSchema) { s.MaxItems = StorageClassesMax },
 	"NodeGroup.Count":                            func(s *jsonSchema) { s.Minimum, s.Maximum = new(1), new(GroupNodesMax) },
+	"NodeGroup.AttachLimit":                      func(s *jsonSchema) { s.Minimum, s.Maximum = new(1), new(AttachLimitMax) },
 	"Violation.Invariant":                        func(s *jsonSchema) { s.Enum = invariants },
+	"Violation.Outside":                          func(s *jsonSchema) { s.Enum = assertionKinds },
+	"Request.Component":                          func(s *jsonSchema) { s.Enum = schedulerComponents },
+	"Request.Verb":                               func(s *jsonSchema) { s.Enum = requestVerbs },
 	"Hold.Evidence":                              func(s *jsonSchema) { s.Enum = evidenceKinds },
 	"StorageClass.AttachSeconds":                 notNegativeSchema,
 	"StorageClass.DetachSeconds":                 notNegativeSchema,
@@ -151,7 +160,12 @@ type schemaGenerator struct {
 func (g *schemaGenerator) structure(t reflect.Type) *jsonSchema {
 	s := &jsonSchema{Description: g.docs[t.Name()], Type: "object", AdditionalProperties: false}
 	for _, f := range jsonFields(t).inOrder {
-		name := t.Name() + "." + f.goField.Name
+		// A field of an embedded type is described where it stands.
+		owner := t
+		for _, i := range f.index[:len(f.index)-1] {
+			owner = owner.Field(i).Type
+		}
+		name := owner.Name() + "." + f.goField.Name
 		property := property{name: f.name, schema: g.field(f.goField.Type, inJSON(g.docs[name], f.goField.Name, f.name))}
 		if restrict := restrictions[name]; restrict != nil {
 			restrict(property.schema)

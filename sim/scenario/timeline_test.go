@@ -106,8 +106,30 @@ func TestDescribe(t *testing.T) {
 		"ops attests that web-0 is over: rack unplugged":  {Attest: &Attest{Pod: "web-0", By: "ops", Reason: "rack unplugged"}},
 		"stall kube-scheduler's watch of tenancies":       {StallWatch: &WatchTarget{Component: "kube-scheduler", Resource: "tenancies"}},
 		"resume kube-scheduler's watch of tenancies":      {ResumeWatch: &WatchTarget{Component: "kube-scheduler", Resource: "tenancies"}},
+		"storage zonal: detach fails":                     {Storage: &Storage{Class: "zonal", Detach: Fail}},
+		"storage zonal: attach works, detach hangs for the node of db-0": {
+			Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{NodeOf: "db-0"}, Attach: Work, Detach: Hang},
+		},
+
+		"restart the kubelet of the node of web-0, away for 10s":                       {RestartKubelet: &RestartKubelet{NodeTarget: NodeTarget{NodeOf: "web-0"}}},
+		"take the power from node a-0":                                                 {Crash: &NodeTarget{Node: "a-0"}},
+		"give power to the node that crash found":                                      {PowerOn: &NodeTarget{NodeOfStep: "crash"}},
+		"reboot node a-0, off for 1m0s":                                                {Reboot: &Reboot{NodeTarget: NodeTarget{Node: "a-0"}, DownFor: minutes(1)}},
+		"give node a-0 back to the cloud":                                              {Terminate: &NodeTarget{Node: "a-0"}},
+		"delete the Node object of node a-0":                                           {DeleteNode: &NodeTarget{Node: "a-0"}},
+		"taint node a-0 with node.kubernetes.io/out-of-service=nodeshutdown:NoExecute": {Taint: &Taint{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"take the taint k:NoSchedule from node a-0":                                    {Taint: &Taint{NodeTarget: NodeTarget{Node: "a-0"}, Key: "k", Effect: "NoSchedule", Remove: true}},
+		"delete web-0":                                    {Delete: &PodTarget{Pod: "web-0"}},
+		"strip the finalizers of web-0":                   {StripFinalizers: &PodTarget{Pod: "web-0"}},
+		"delete the record of web-0":                      {DeleteTenancy: &DeleteTenancy{Pod: "web-0"}},
+		"delete the record of web-0, finalizers stripped": {DeleteTenancy: &DeleteTenancy{Pod: "web-0", StripFinalizers: true}},
+		"restart the scheduler, away for 5s":              {RestartScheduler: &RestartScheduler{}},
+		"restart the scheduler when holdfast-guard sends its next patch of pods, away for 5s": {
+			RestartScheduler: &RestartScheduler{OnRequest: &Request{Component: "holdfast-guard", Verb: "patch", Resource: "pods"}},
+		},
 	} {
 		t.Run(want, func(t *testing.T) {
+			setStepDefaults(&step)
 			if got := step.Describe(); got != want {
 				t.Errorf("got %q", got)
 			}
@@ -119,7 +141,10 @@ func TestDescribe(t *testing.T) {
 func TestEveryActionIsKnownEverywhere(t *testing.T) {
 	full := Step{
 		Partition: &NodeTarget{Node: "a-0"}, Heal: &NodeTarget{}, ForceDelete: &ForceDelete{}, Attest: &Attest{},
-		StallWatch: &WatchTarget{}, ResumeWatch: &WatchTarget{},
+		StallWatch: &WatchTarget{}, ResumeWatch: &WatchTarget{}, Storage: &Storage{},
+		RestartKubelet: &RestartKubelet{}, Crash: &NodeTarget{}, PowerOn: &NodeTarget{}, Reboot: &Reboot{}, Terminate: &NodeTarget{},
+		DeleteNode: &NodeTarget{}, Taint: &Taint{}, Delete: &PodTarget{}, StripFinalizers: &PodTarget{},
+		DeleteTenancy: &DeleteTenancy{}, RestartScheduler: &RestartScheduler{},
 	}
 	if got := full.actions(); !slices.Equal(got, actionNames) {
 		t.Errorf("got %v, want %v", got, actionNames)

@@ -72,6 +72,9 @@ type Cluster struct {
 	NodeGroups []NodeGroup `json:"nodeGroups"`
 	// StorageClasses are the kinds of disk; the engine makes an object of each.
 	StorageClasses []StorageClass `json:"storageClasses,omitempty"`
+	// Cloud: the machines are rented from a cloud. Its controller taints the nodes of
+	// machines without power and deletes those of machines that are gone.
+	Cloud bool `json:"cloud,omitempty"`
 }
 
 // NodeGroup is a number of alike machines. They are named <name>-0, <name>-1, ...
@@ -86,14 +89,25 @@ type NodeGroup struct {
 	Capacity corev1.ResourceList `json:"capacity,omitempty"`
 	// Labels are added to those that every node has (hostname, zone, region, os, arch).
 	Labels map[string]string `json:"labels,omitempty"`
+	// AttachLimit is how many volumes can be attached to each of them: 1 to 1000; any
+	// number if absent.
+	AttachLimit *int `json:"attachLimit,omitempty"`
+	// RuntimeForgets: with a reboot the container runtime loses what it knew of its
+	// containers, as where CRI-O wipes its storage; false: containerd, which does not.
+	RuntimeForgets bool `json:"runtimeForgets,omitempty"`
 }
 
 // StorageClass is a kind of disk and how its storage behaves.
 type StorageClass struct {
 	// Name is what claims refer to.
 	Name string `json:"name"`
-	// Topology is from where a volume can be reached. Only Zone as yet, and the default.
+	// Topology is from where a volume can be reached: Zone, from the zone in which it
+	// was made, and the default; Node, from that node alone; Anywhere, from every node.
 	Topology Topology `json:"topology,omitempty"`
+	// AttachRequired says whether a volume must be attached to a node. If not, nothing
+	// keeps a node from it, and nothing ever cuts one off. True if absent for Zone,
+	// always false for Node and Anywhere. The fields below are for attached volumes.
+	AttachRequired *bool `json:"attachRequired,omitempty"`
 	// AttachSeconds is how long attaching takes; 2 if absent.
 	AttachSeconds *int32 `json:"attachSeconds,omitempty"`
 	// DetachSeconds is how long detaching takes; 2 if absent.
@@ -103,11 +117,25 @@ type StorageClass struct {
 	DetachFences *bool `json:"detachFences,omitempty"`
 }
 
+// attached says whether volumes of the class are attached to nodes.
+func (c *StorageClass) attached() bool {
+	if c.AttachRequired != nil {
+		return *c.AttachRequired
+	}
+	return c.Topology != TopologyNode && c.Topology != TopologyAnywhere
+}
+
 // Topology is from where a volume can be reached.
 type Topology string
 
-// TopologyZone: from every node of the zone in which the volume was made.
-const TopologyZone Topology = "Zone"
+const (
+	// TopologyZone: from every node of the zone in which the volume was made.
+	TopologyZone Topology = "Zone"
+	// TopologyNode: from the node on which it was made.
+	TopologyNode Topology = "Node"
+	// TopologyAnywhere: from every node.
+	TopologyAnywhere Topology = "Anywhere"
+)
 
 // Object is one Kubernetes manifest inline, or a file of them: exactly one of the two.
 type Object struct {
@@ -147,6 +175,35 @@ type Step struct {
 	StallWatch *WatchTarget `json:"stallWatch,omitempty"`
 	// ResumeWatch lets them go on, with everything that was held up.
 	ResumeWatch *WatchTarget `json:"resumeWatch,omitempty"`
+	// Storage says how the storage of a class answers from now on.
+	Storage *Storage `json:"storage,omitempty"`
+
+	// RestartKubelet ends a node's kubelet and starts another; the containers run on.
+	RestartKubelet *RestartKubelet `json:"restartKubelet,omitempty"`
+	// Crash takes a machine's power away: every process ends at once.
+	Crash *NodeTarget `json:"crash,omitempty"`
+	// PowerOn gives it back: a new boot of the same machine.
+	PowerOn *NodeTarget `json:"powerOn,omitempty"`
+	// Reboot is both, with some time between them.
+	Reboot *Reboot `json:"reboot,omitempty"`
+	// Terminate gives a machine back to its cloud, for good; the cluster needs one.
+	Terminate *NodeTarget `json:"terminate,omitempty"`
+
+	// DeleteNode is kubectl delete node; the machine and its containers run on.
+	DeleteNode *NodeTarget `json:"deleteNode,omitempty"`
+	// Taint is kubectl taint node --overwrite.
+	Taint *Taint `json:"taint,omitempty"`
+	// Delete is kubectl delete pod, with the pod's own grace period.
+	Delete *PodTarget `json:"delete,omitempty"`
+	// StripFinalizers removes a pod's finalizers, and nothing else.
+	StripFinalizers *PodTarget `json:"stripFinalizers,omitempty"`
+	// DeleteTenancy deletes an ordinal's record. The default scheduler keeps none:
+	// limit such a step.
+	DeleteTenancy *DeleteTenancy `json:"deleteTenancy,omitempty"`
+
+	// RestartScheduler ends the process of scheduler, plugin and guard, at once or in
+	// the middle of what it does, and starts it again.
+	RestartScheduler *RestartScheduler `json:"restartScheduler,omitempty"`
 }
 
 // After refers to another step.
@@ -165,6 +222,67 @@ type NodeTarget struct {
 	NodeOf string `json:"nodeOf,omitempty"`
 	// NodeOfStep is the name of an earlier step: the node that it found then.
 	NodeOfStep string `json:"nodeOfStep,omitempty"`
+}
+
+// RestartKubelet finds a node and says how long it is without a kubelet.
+type RestartKubelet struct {
+	NodeTarget `json:",inline"`
+	// DownFor is how long no kubelet runs; 10s if absent.
+	DownFor *metav1.Duration `json:"downFor,omitempty"`
+}
+
+// Reboot finds a node and says how long its machine is without power.
+type Reboot struct {
+	NodeTarget `json:",inline"`
+	// DownFor is how long it has no power; 30s if absent.
+	DownFor *metav1.Duration `json:"downFor,omitempty"`
+}
+
+// Taint finds a node and names a taint. Without a key it is the statement that the
+// node is out of service: node.kubernetes.io/out-of-service=nodeshutdown:NoExecute.
+type Taint struct {
+	NodeTarget `json:",inline"`
+	// Key of the taint; node.kubernetes.io/out-of-service if absent.
+	Key string `json:"key,omitempty"`
+	// Value of the taint; nodeshutdown if there is neither key nor value.
+	Value string `json:"value,omitempty"`
+	// Effect is NoExecute, NoSchedule or PreferNoSchedule; NoExecute if absent.
+	Effect corev1.TaintEffect `json:"effect,omitempty"`
+	// Remove takes the taint of that key and effect away.
+	Remove bool `json:"remove,omitempty"`
+}
+
+// PodTarget names a pod.
+type PodTarget struct {
+	// Pod is [namespace/]name.
+	Pod string `json:"pod"`
+}
+
+// DeleteTenancy names an ordinal whose record is deleted.
+type DeleteTenancy struct {
+	// Pod is [namespace/]name.
+	Pod string `json:"pod"`
+	// StripFinalizers removes the record's finalizers first.
+	StripFinalizers bool `json:"stripFinalizers,omitempty"`
+}
+
+// RestartScheduler says when the process ends and how long it is away.
+type RestartScheduler struct {
+	// DownFor is counted from its end; 5s if absent.
+	DownFor *metav1.Duration `json:"downFor,omitempty"`
+	// OnRequest lets it end when it sends its next such request, which does not reach
+	// the API server; absent: at once. A request that is never sent fails the run.
+	OnRequest *Request `json:"onRequest,omitempty"`
+}
+
+// Request is what a component asks of the API server.
+type Request struct {
+	// Component is the user agent: kube-scheduler or holdfast-guard.
+	Component string `json:"component"`
+	// Verb is get, list, watch, create, update, patch or delete.
+	Verb string `json:"verb"`
+	// Resource is the plural name, with a subresource after a slash: pods/status.
+	Resource string `json:"resource"`
 }
 
 // ForceDelete names a pod whose object is removed without waiting for its kubelet.
@@ -192,6 +310,31 @@ type WatchTarget struct {
 	// Resource is the plural name, such as tenancies.
 	Resource string `json:"resource"`
 }
+
+// Storage says how the storage of a class answers. Without a node it is meant for
+// all of them, whatever was said of single ones before.
+type Storage struct {
+	// Class is the storage class, one whose volumes are attached.
+	Class string `json:"class"`
+	// NodeTarget limits it to calls about one node.
+	NodeTarget `json:",inline"`
+	// Attach is the answer to calls that attach; as before if absent.
+	Attach Answer `json:"attach,omitempty"`
+	// Detach is the answer to calls that detach; as before if absent.
+	Detach Answer `json:"detach,omitempty"`
+}
+
+// Answer is how storage answers a call.
+type Answer string
+
+const (
+	// Work: it does what is asked.
+	Work Answer = "Work"
+	// Fail: it refuses, and is asked again after a growing back-off of up to 5 minutes.
+	Fail Answer = "Fail"
+	// Hang: it does not answer until this changes.
+	Hang Answer = "Hang"
+)
 
 // Timers replace the defaults of upstream's controllers; absent keeps the default.
 type Timers struct {
@@ -225,11 +368,14 @@ type Expectation struct {
 
 // Violation is a time span in which an invariant is broken.
 type Violation struct {
-	// Invariant is S1 or S2.
+	// Invariant is S1, S2 or S3.
 	Invariant string `json:"invariant"`
-	// By is the identity ([namespace/]pod name) for S1, the claim's
+	// By is the identity ([namespace/]pod name) for S1 and S3, the claim's
 	// ([namespace/]name) for S2.
 	By string `json:"by"`
+	// Outside is the kind of the false assertion that it follows from, which puts it
+	// outside the trust boundary: Fenced, NodeRemoved or Attested; empty: inside.
+	Outside string `json:"outside,omitempty"`
 	// From is when it begins.
 	From *Moment `json:"from,omitempty"`
 	// To is when it ends.

@@ -11,26 +11,31 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
 // The closed lists of the format, for validation and schema alike.
 var (
-	topologies    = []Topology{TopologyZone}
+	topologies    = []Topology{TopologyZone, TopologyNode, TopologyAnywhere}
 	ordinalStates = []OrdinalState{Running, Held, Pending, Absent}
 	holderNames   = []HolderName{ByGuard, ByScheduler}
+	answers       = []Answer{Work, Fail, Hang}
 	// invariants are those that are checked against the ground truth
 	// (docs/invariants.md).
-	invariants    = []string{"S1", "S2"}
-	evidenceKinds = []string{
-		string(v1alpha1.NeverBound), string(v1alpha1.KubeletConfirmed), string(v1alpha1.Attested),
-	}
+	invariants = []string{"S1", "S2", "S3"}
+	// evidenceKinds and assertionKinds are the table of docs/design.md, §2, in its
+	// order. A scenario may name a kind that no rule gives yet: it is then never found.
+	evidenceKinds  = []string{"NeverBound", "KubeletConfirmed", "Rebooted", "Fenced", "NodeRemoved", "Observed", "Attested"}
+	assertionKinds = []string{"Fenced", "NodeRemoved", "Attested"}
 )
 
-// engineLabels are set on every node by the engine.
+// IsAssertion says whether evidence of this kind rests on somebody's word. All other
+// evidence is proof.
+func IsAssertion(kind string) bool { return slices.Contains(assertionKinds, kind) }
+
+// engineLabels are set on nodes by the engine; the last by the driver of local disks.
 var engineLabels = sets.New(
 	corev1.LabelHostname, corev1.LabelTopologyZone, corev1.LabelTopologyRegion, corev1.LabelOSStable, corev1.LabelArchStable,
+	"topology.local.sim.holdfast.dev/node",
 )
 
 // Validate says what is wrong with a scenario whose defaults are set. Its
@@ -66,8 +71,31 @@ func validateCluster(c *Cluster, p *field.Path) field.ErrorList {
 		if !slices.Contains(topologies, class.Topology) {
 			errs = append(errs, field.NotSupported(p.Child("topology"), class.Topology, topologies))
 		}
-		errs = append(errs, notNegative(class.AttachSeconds, p.Child("attachSeconds"))...)
-		errs = append(errs, notNegative(class.DetachSeconds, p.Child("detachSeconds"))...)
+		errs = append(errs, validateAttaching(class, p)...)
+	}
+	return errs
+}
+
+// validateAttaching: what says how volumes are attached has a meaning only for
+// those that are.
+func validateAttaching(c *StorageClass, p *field.Path) field.ErrorList {
+	if c.attached() {
+		errs := append(notNegative(c.AttachSeconds, p.Child("attachSeconds")), notNegative(c.DetachSeconds, p.Child("detachSeconds"))...)
+		if c.Topology == TopologyNode || c.Topology == TopologyAnywhere {
+			errs = append(errs, field.Invalid(p.Child("attachRequired"), true, fmt.Sprintf("volumes of topology %s are never attached", c.Topology)))
+		}
+		return errs
+	}
+	var errs field.ErrorList
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"attachSeconds", c.AttachSeconds != nil}, {"detachSeconds", c.DetachSeconds != nil}, {"detachFences", c.DetachFences != nil},
+	} {
+		if f.set {
+			errs = append(errs, field.Forbidden(p.Child(f.name), "volumes of this class are not attached"))
+		}
 	}
 	return errs
 }
@@ -102,6 +130,9 @@ func validateNodeGroups(groups []NodeGroup, p *field.Path) field.ErrorList {
 			}
 		}
 		errs = append(errs, validateLabels(g.Labels, p.Child("labels"))...)
+		if limit := g.AttachLimit; limit != nil && (*limit < 1 || *limit > AttachLimitMax) {
+			errs = append(errs, field.Invalid(p.Child("attachLimit"), *limit, fmt.Sprintf("not in valid range [1, %d]", AttachLimitMax)))
+		}
 	}
 	return append(errs, atMost(total, NodesMax, p)...)
 }
@@ -171,8 +202,14 @@ func validateTimeline(s *Scenario, p *field.Path) field.ErrorList {
 		errs = append(errs, t.validate(i, p)...)
 		errs = append(errs, validateSchedulers(step.Schedulers, p.Child("schedulers"))...)
 		errs = append(errs, validateAction(step, p)...)
-		if step.Attest != nil && t.plays[Default][i] {
-			errs = append(errs, field.Forbidden(p.Child("attest"), "the default scheduler keeps no record to attest in: limit the step to schedulers: [holdfast]"))
+		if action, why := step.needsHoldfast(); action != "" && t.plays[Default][i] {
+			errs = append(errs, field.Forbidden(p.Child(action), why+": limit the step to schedulers: [holdfast]"))
+		}
+		if step.Terminate != nil && !s.Cluster.Cloud {
+			errs = append(errs, field.Forbidden(p.Child("terminate"), "there is no cloud that could take the machine back: set cluster.cloud"))
+		}
+		if step.Storage != nil {
+			errs = append(errs, validateStorage(step.Storage, &s.Cluster, p.Child("storage"))...)
 		}
 		for _, target := range step.targets() {
 			p := p.Child(target.action)
@@ -278,11 +315,19 @@ func validateSchedulers(schedulers []Scheduler, p *field.Path) field.ErrorList {
 }
 
 // actionNames are the fields of a step of which it has exactly one.
-var actionNames = []string{"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch"}
+var actionNames = []string{
+	"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch", "storage",
+	"restartKubelet", "crash", "powerOn", "reboot", "terminate",
+	"deleteNode", "taint", "delete", "stripFinalizers", "deleteTenancy", "restartScheduler",
+}
 
 // actions are the names of those that the step has.
 func (s *Step) actions() []string {
-	has := []bool{s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil}
+	has := []bool{
+		s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil, s.Storage != nil,
+		s.RestartKubelet != nil, s.Crash != nil, s.PowerOn != nil, s.Reboot != nil, s.Terminate != nil,
+		s.DeleteNode != nil, s.Taint != nil, s.Delete != nil, s.StripFinalizers != nil, s.DeleteTenancy != nil, s.RestartScheduler != nil,
+	}
 	var names []string
 	for i, name := range actionNames {
 		if has[i] {
@@ -306,7 +351,10 @@ func (s *Step) targets() []target {
 	if s.Heal != nil {
 		targets = append(targets, target{s.Heal, "heal"})
 	}
-	return targets
+	if s.Storage != nil {
+		targets = append(targets, target{&s.Storage.NodeTarget, "storage"})
+	}
+	return append(targets, s.faultTargets()...)
 }
 
 // findsNode is true if others can refer to the step by nodeOfStep.
@@ -341,8 +389,11 @@ func validateAction(s *Step, p *field.Path) field.ErrorList {
 	if w := s.ResumeWatch; w != nil {
 		errs = append(errs, validateWatch(w, p.Child("resumeWatch"))...)
 	}
-	return errs
+	return append(errs, validateFault(s, p)...)
 }
+
+// aboutAll are the actions that are about every node where they name none.
+var aboutAll = []string{"heal", "storage"}
 
 func validateTarget(t target, p *field.Path) field.ErrorList {
 	set := 0
@@ -354,7 +405,7 @@ func validateTarget(t target, p *field.Path) field.ErrorList {
 	switch {
 	case set > 1:
 		return field.ErrorList{field.Invalid(p, fmt.Sprintf("%d of them", set), "want at most one of node, nodeOf and nodeOfStep")}
-	case set == 0 && t.action == "partition":
+	case set == 0 && !slices.Contains(aboutAll, t.action):
 		return field.ErrorList{field.Required(p, "one of node, nodeOf and nodeOfStep")}
 	case t.NodeOf != "":
 		return validateName(t.NodeOf, p.Child("nodeOf"))
@@ -364,6 +415,30 @@ func validateTarget(t target, p *field.Path) field.ErrorList {
 
 func validateWatch(w *WatchTarget, p *field.Path) field.ErrorList {
 	return append(notEmpty(w.Component, p.Child("component")), notEmpty(w.Resource, p.Child("resource"))...)
+}
+
+func validateStorage(s *Storage, c *Cluster, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch i := slices.IndexFunc(c.StorageClasses, func(class StorageClass) bool { return class.Name == s.Class }); {
+	case s.Class == "":
+		errs = append(errs, field.Required(p.Child("class"), ""))
+	case i < 0:
+		errs = append(errs, field.NotFound(p.Child("class"), s.Class))
+	case !c.StorageClasses[i].attached():
+		errs = append(errs, field.Invalid(p.Child("class"), s.Class, "volumes of this class are not attached"))
+	}
+	if s.Attach == "" && s.Detach == "" {
+		errs = append(errs, field.Required(p, "one of attach and detach, or both"))
+	}
+	for _, answer := range []struct {
+		name string
+		is   Answer
+	}{{"attach", s.Attach}, {"detach", s.Detach}} {
+		if answer.is != "" && !slices.Contains(answers, answer.is) {
+			errs = append(errs, field.NotSupported(p.Child(answer.name), answer.is, answers))
+		}
+	}
+	return errs
 }
 
 // nodeNames are those of all machines.

@@ -33,9 +33,23 @@ func validateViolations(violations []Violation, until time.Duration, p *field.Pa
 			errs = append(errs, field.NotSupported(p.Child("invariant"), v.Invariant, invariants))
 		}
 		errs = append(errs, validateName(v.By, p.Child("by"))...)
+		errs = append(errs, validateOutside(v, p.Child("outside"))...)
 		errs = append(errs, validateFromTo(v.From, v.To, until, p)...)
 	}
 	return errs
+}
+
+// validateOutside: S3 is about proofs, and no assertion excuses a false one.
+func validateOutside(v *Violation, p *field.Path) field.ErrorList {
+	switch {
+	case v.Outside == "":
+		return nil
+	case !IsAssertion(v.Outside):
+		return field.ErrorList{field.NotSupported(p, v.Outside, assertionKinds)}
+	case v.Invariant == "S3":
+		return field.ErrorList{field.Forbidden(p, "S3 is never outside the trust boundary")}
+	}
+	return nil
 }
 
 func validateOrdinals(ordinals []Ordinal, until time.Duration, p *field.Path) field.ErrorList {

@@ -145,6 +145,53 @@ func TestValidateSteps(t *testing.T) {
 				`timeline[1].resumeWatch.resource: Required value`,
 			},
 		},
+		"a record deleted under a scheduler that keeps none": {
+			steps: []Step{{At: at, DeleteTenancy: &DeleteTenancy{Pod: "web-0"}}},
+			want:  []string{`timeline[0].deleteTenancy: Forbidden: the default scheduler keeps no record to delete: limit the step`},
+		},
+		"a guard waited for where there is none": {
+			steps: []Step{{At: at, RestartScheduler: &RestartScheduler{OnRequest: &Request{Component: "holdfast-guard", Verb: "patch", Resource: "pods"}}}},
+			want:  []string{`timeline[0].restartScheduler: Forbidden: the default scheduler has no guard`},
+		},
+		"a request that nobody of that process sends": {
+			steps: []Step{{At: at, RestartScheduler: &RestartScheduler{OnRequest: &Request{Component: "kubelet", Verb: "write"}}}},
+			want: []string{
+				`timeline[0].restartScheduler.onRequest.component: Unsupported value: "kubelet"`,
+				`timeline[0].restartScheduler.onRequest.verb: Unsupported value: "write"`,
+				`timeline[0].restartScheduler.onRequest.resource: Required value`,
+			},
+		},
+		"a termination without a cloud": {
+			steps: []Step{{At: at, Terminate: &NodeTarget{Node: "a-0"}}},
+			want:  []string{`timeline[0].terminate: Forbidden: there is no cloud`},
+		},
+		"faults without a node": {
+			steps: []Step{
+				{At: at, Crash: &NodeTarget{}}, {At: at, PowerOn: &NodeTarget{}}, {At: at, Reboot: &Reboot{}}, {At: at, RestartKubelet: &RestartKubelet{}},
+				{At: at, DeleteNode: &NodeTarget{}}, {At: at, Taint: &Taint{Key: "k", Effect: corev1.TaintEffectNoExecute}},
+			},
+			want: []string{
+				`timeline[0].crash: Required value`, `timeline[1].powerOn: Required value`, `timeline[2].reboot: Required value`,
+				`timeline[3].restartKubelet: Required value`, `timeline[4].deleteNode: Required value`, `timeline[5].taint: Required value`,
+			},
+		},
+		"a taint that is none, and times that are negative": {
+			steps: []Step{
+				{At: at, Taint: &Taint{NodeTarget: NodeTarget{Node: "a-0"}, Key: "no key", Value: "no value!", Effect: "NoMatter"}},
+				{At: at, Reboot: &Reboot{NodeTarget: NodeTarget{Node: "a-0"}, DownFor: minutes(-1)}},
+				{At: at, RestartScheduler: &RestartScheduler{DownFor: minutes(-1)}},
+			},
+			want: []string{
+				`timeline[0].taint.key: Invalid value: "no key"`, `timeline[0].taint.value: Invalid value: "no value!"`,
+				`timeline[0].taint.effect: Unsupported value: "NoMatter"`,
+				`timeline[1].reboot.downFor: Invalid value: "-1m0s": must not be negative`,
+				`timeline[2].restartScheduler.downFor: Invalid value: "-1m0s": must not be negative`,
+			},
+		},
+		"a pod to delete whose name cannot be one": {
+			steps: []Step{{At: at, Delete: &PodTarget{Pod: "Web_0"}}, {At: at, StripFinalizers: &PodTarget{}}},
+			want:  []string{`timeline[0].delete.pod: Invalid value: "Web_0"`, `timeline[1].stripFinalizers.pod: Required value`},
+		},
 		"a pod whose name cannot be one": {
 			steps: []Step{{At: at, ForceDelete: &ForceDelete{Pod: "shop/Web_0"}}},
 			want:  []string{`timeline[0].forceDelete.pod: Invalid value: "Web_0": a lowercase RFC 1123 subdomain`},
@@ -210,6 +257,68 @@ func TestValidateNodeTargets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := valid()
+			s.Timeline = tc.steps
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
+
+func TestValidateStorageSteps(t *testing.T) {
+	storage := func(s Storage) Step { return Step{Name: "storage", At: minutes(2), Storage: &s} }
+	for name, tc := range map[string]struct {
+		steps []Step
+		want  []string
+	}{
+		"of all nodes, of one, and of one that was found": {
+			steps: []Step{
+				cut("cut", minutes(1)),
+				{At: minutes(2), Storage: &Storage{Class: "zonal", Attach: Fail, Detach: Hang}},
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{Node: "a-1"}, Detach: Work}},
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{NodeOfStep: "cut"}, Detach: Work}},
+			},
+		},
+		"nothing is said": {
+			steps: []Step{storage(Storage{Class: "zonal"})},
+			want:  []string{`timeline[0].storage: Required value: one of attach and detach, or both`},
+		},
+		"answers that there are not": {
+			steps: []Step{storage(Storage{Class: "zonal", Attach: "Refuse", Detach: "fail"})},
+			want: []string{
+				`timeline[0].storage.attach: Unsupported value: "Refuse": supported values: "Work", "Fail", "Hang"`,
+				`timeline[0].storage.detach: Unsupported value: "fail"`,
+			},
+		},
+		"no class, one that does not exist, and one that is not attached": {
+			steps: []Step{
+				{At: minutes(2), Storage: &Storage{Detach: Fail}},
+				{At: minutes(2), Storage: &Storage{Class: "none", Detach: Fail}},
+				{At: minutes(2), Storage: &Storage{Class: "shared", Detach: Fail}},
+			},
+			want: []string{
+				`timeline[0].storage.class: Required value`,
+				`timeline[1].storage.class: Not found: "none"`,
+				`timeline[2].storage.class: Invalid value: "shared": volumes of this class are not attached`,
+			},
+		},
+		"a node that is not in the cluster, and two ways to find one": {
+			steps: []Step{
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{Node: "a-2"}, Detach: Fail}},
+				{At: minutes(2), Storage: &Storage{Class: "zonal", NodeTarget: NodeTarget{Node: "a-0", NodeOf: "web-0"}, Detach: Fail}},
+			},
+			want: []string{
+				`timeline[0].storage.node: Not found: "a-2"`,
+				`timeline[1].storage: Invalid value: "2 of them": want at most one`,
+			},
+		},
+		"the node of a step about all of them": {
+			steps: []Step{storage(Storage{Class: "zonal", Detach: Fail}), {At: minutes(3), Heal: &NodeTarget{NodeOfStep: "storage"}}},
+			want:  []string{`timeline[1].heal.nodeOfStep: Invalid value: "storage": that step finds no node`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			s.Cluster.StorageClasses = []StorageClass{{Name: "zonal"}, {Name: "shared", Topology: TopologyAnywhere}}
+			SetDefaults(s)
 			s.Timeline = tc.steps
 			expectProblems(t, s, tc.want...)
 		})
@@ -282,9 +391,46 @@ func TestValidateCluster(t *testing.T) {
 			},
 			want: []string{
 				`cluster.storageClasses[1].name: Duplicate value: "zonal"`,
-				`cluster.storageClasses[1].topology: Unsupported value: "Region": supported values: "Zone"`,
+				`cluster.storageClasses[1].topology: Unsupported value: "Region": supported values: "Zone", "Node", "Anywhere"`,
 				`cluster.storageClasses[1].attachSeconds: Invalid value: -1: must not be negative`,
 				`cluster.storageClasses[1].detachSeconds: Invalid value: -2: must not be negative`,
+			},
+		},
+		"classes whose volumes are not attached, and what they cannot have": {
+			edit: func(c *Cluster) {
+				c.StorageClasses = []StorageClass{
+					{Name: "shared", Topology: TopologyAnywhere, DetachFences: new(true)},
+					{Name: "local", Topology: TopologyNode, AttachRequired: new(false), AttachSeconds: new(int32(1))},
+					{Name: "open", Topology: TopologyZone, AttachRequired: new(false), DetachSeconds: new(int32(1))},
+				}
+			},
+			want: []string{
+				`cluster.storageClasses[0].detachFences: Forbidden: volumes of this class are not attached`,
+				`cluster.storageClasses[1].attachSeconds: Forbidden: volumes of this class are not attached`,
+				`cluster.storageClasses[2].detachSeconds: Forbidden: volumes of this class are not attached`,
+			},
+		},
+		"attaching what cannot be attached": {
+			edit: func(c *Cluster) {
+				c.StorageClasses = []StorageClass{
+					{Name: "shared", Topology: TopologyAnywhere, AttachRequired: new(true)},
+					{Name: "local", Topology: TopologyNode, AttachRequired: new(true)},
+				}
+			},
+			want: []string{
+				`cluster.storageClasses[0].attachRequired: Invalid value: true: volumes of topology Anywhere are never attached`,
+				`cluster.storageClasses[1].attachRequired: Invalid value: true: volumes of topology Node are never attached`,
+			},
+		},
+		"attach limits": {
+			edit: func(c *Cluster) {
+				c.NodeGroups[0].AttachLimit = new(1)
+				c.NodeGroups = append(c.NodeGroups,
+					NodeGroup{Name: "b", Zone: "z", Count: 1, AttachLimit: new(0)}, NodeGroup{Name: "c", Zone: "z", Count: 1, AttachLimit: new(1001)})
+			},
+			want: []string{
+				`cluster.nodeGroups[1].attachLimit: Invalid value: 0: not in valid range [1, 1000]`,
+				`cluster.nodeGroups[2].attachLimit: Invalid value: 1001: not in valid range [1, 1000]`,
 			},
 		},
 	} {
@@ -307,7 +453,24 @@ func TestValidateExpectations(t *testing.T) {
 		},
 		"an invariant that is not checked against the ground truth": {
 			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{{Invariant: "L3", By: "web-0"}}}},
-			want:   []string{`expect[default].violations[0].invariant: Unsupported value: "L3": supported values: "S1", "S2"`},
+			want:   []string{`expect[default].violations[0].invariant: Unsupported value: "L3": supported values: "S1", "S2", "S3"`},
+		},
+		"violations outside the trust boundary, and a false proof": {
+			expect: map[Scheduler]Expectation{Holdfast: {Violations: []Violation{
+				{Invariant: "S1", By: "web-0", Outside: "Fenced"}, {Invariant: "S1", By: "web-1", Outside: "NodeRemoved"},
+				{Invariant: "S2", By: "data-web-0", Outside: "Attested"}, {Invariant: "S3", By: "web-0"},
+			}}},
+		},
+		"outside by a proof, by nothing that exists, and outside where nothing is": {
+			expect: map[Scheduler]Expectation{Holdfast: {Violations: []Violation{
+				{Invariant: "S1", By: "web-0", Outside: "KubeletConfirmed"}, {Invariant: "S1", By: "web-0", Outside: "Rumour"},
+				{Invariant: "S3", By: "web-0", Outside: "Attested"},
+			}}},
+			want: []string{
+				`expect[holdfast].violations[0].outside: Unsupported value: "KubeletConfirmed": supported values: "Fenced", "NodeRemoved", "Attested"`,
+				`expect[holdfast].violations[1].outside: Unsupported value: "Rumour": supported values: "Fenced", "NodeRemoved", "Attested"`,
+				`expect[holdfast].violations[2].outside: Forbidden: S3 is never outside the trust boundary`,
+			},
 		},
 		"a violation that ends before it begins": {
 			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{{Invariant: "S1", By: "web-0", From: moment(2), To: moment(1)}}}},
@@ -336,13 +499,21 @@ func TestValidateExpectations(t *testing.T) {
 			expect: map[Scheduler]Expectation{Holdfast: {Ordinals: []Ordinal{{Name: "web-0"}, {Name: "default/web-0"}}}},
 			want:   []string{`expect[holdfast].ordinals[1].name: Duplicate value: "default/web-0"`},
 		},
+		"evidence of every kind": {
+			expect: map[Scheduler]Expectation{Holdfast: {Holds: []Hold{
+				{Ordinal: "web-0", By: ByGuard, Evidence: "NeverBound"}, {Ordinal: "web-1", By: ByGuard, Evidence: "KubeletConfirmed"},
+				{Ordinal: "web-2", By: ByGuard, Evidence: "Rebooted"}, {Ordinal: "web-3", By: ByGuard, Evidence: "Fenced"},
+				{Ordinal: "web-4", By: ByGuard, Evidence: "NodeRemoved"}, {Ordinal: "web-5", By: ByGuard, Evidence: "Observed"},
+				{Ordinal: "web-6", By: ByGuard, Evidence: "Attested"},
+			}}},
+		},
 		"evidence of no kind, and an end without any": {
 			expect: map[Scheduler]Expectation{Holdfast: {Holds: []Hold{
 				{Ordinal: "web-0", By: ByGuard, Evidence: "Rumour", To: moment(2)},
 				{Ordinal: "web-1", By: ByGuard, To: moment(2)},
 			}}},
 			want: []string{
-				`expect[holdfast].holds[0].evidence: Unsupported value: "Rumour": supported values: "NeverBound", "KubeletConfirmed", "Attested"`,
+				`expect[holdfast].holds[0].evidence: Unsupported value: "Rumour": supported values: "NeverBound", "KubeletConfirmed", "Rebooted", "Fenced", "NodeRemoved", "Observed", "Attested"`,
 				`expect[holdfast].holds[1].evidence: Required value: a hold that ends is released by evidence`,
 			},
 		},

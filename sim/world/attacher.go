@@ -6,7 +6,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/status"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -22,8 +24,9 @@ const attacherFinalizer = "external-attacher/" + Driver
 // attacher does what VolumeAttachments ask for, as external-attacher does. It asks
 // the storage, never the node: a disk can be detached under a running pod.
 type attacher struct {
-	api    kubernetes.Interface
-	ledger *ledger
+	api     kubernetes.Interface
+	ledger  *ledger
+	answers *answers
 
 	attachments storagelisters.VolumeAttachmentLister
 	volumes     corelisters.PersistentVolumeLister
@@ -33,10 +36,20 @@ func (a *attacher) start(ctx context.Context, running *sync.WaitGroup) error {
 	factory := informers.NewSharedInformerFactory(a.api, 0)
 	attachments := factory.Storage().V1().VolumeAttachments()
 	a.attachments, a.volumes = attachments.Lister(), factory.Core().V1().PersistentVolumes().Lister()
-	if err := follow(ctx, running, attachments.Informer(), a.sync); err != nil {
+	if err := followChanges(ctx, running, attachments.Informer(), moreThanErrors, a.sync); err != nil {
 		return err
 	}
 	return startInformers(ctx, running, factory)
+}
+
+// moreThanErrors passes over the errors that the attacher has just written itself:
+// to look at them at once would be a retry without back-off (external-attacher,
+// shouldEnqueueVAChange).
+func moreThanErrors(before, now any) bool {
+	old, changed := before.(*storagev1.VolumeAttachment), now.(*storagev1.VolumeAttachment).DeepCopy()
+	changed.ResourceVersion, changed.ManagedFields = old.ResourceVersion, old.ManagedFields
+	changed.Status.AttachError, changed.Status.DetachError = old.Status.AttachError, old.Status.DetachError
+	return !equality.Semantic.DeepEqual(old, changed)
 }
 
 func (a *attacher) sync(ctx context.Context, name string) error {
@@ -70,35 +83,72 @@ func (a *attacher) attach(ctx context.Context, va *storagev1.VolumeAttachment) e
 		}
 	}
 
-	handle := a.handle(va)
-	d, _ := a.ledger.disk(handle)
-	if err := sleep(ctx, d.class.Attach); err != nil {
-		return err
+	refused := a.publish(ctx, a.handle(va), va.Spec.NodeName)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	refused := a.ledger.attaches(handle, va.Spec.NodeName)
 	told := va.DeepCopy()
-	told.Status = storagev1.VolumeAttachmentStatus{Attached: refused == nil}
-	if refused != nil {
-		told.Status.AttachError = &storagev1.VolumeError{Time: metav1.NewTime(time.Now()), Message: refused.Error()}
-	}
+	told.Status = storagev1.VolumeAttachmentStatus{Attached: refused == nil, AttachError: volumeError(refused)}
 	if _, err := a.patch(ctx, va, told, "status"); err != nil {
 		return err
 	}
 	return refused
 }
 
-func (a *attacher) detach(ctx context.Context, va *storagev1.VolumeAttachment) error {
-	if !slices.Contains(va.Finalizers, attacherFinalizer) {
-		return nil
+// publish is the driver's ControllerPublishVolume.
+func (a *attacher) publish(ctx context.Context, handle, node string) error {
+	d, _ := a.ledger.disk(handle)
+	if err := sleep(ctx, d.class.Attach); err != nil {
+		return err
 	}
-	handle := a.handle(va)
+	if err := a.answers.await(ctx, call{class: d.class.Name, node: node, does: attaching}); err != nil {
+		return err
+	}
+	return a.ledger.attaches(handle, node)
+}
+
+// unpublish is the driver's ControllerUnpublishVolume.
+func (a *attacher) unpublish(ctx context.Context, handle, node string) error {
 	d, _ := a.ledger.disk(handle)
 	if err := sleep(ctx, d.class.Detach); err != nil {
 		return err
 	}
-	a.ledger.detaches(handle, va.Spec.NodeName)
+	if err := a.answers.await(ctx, call{class: d.class.Name, node: node, does: detaching}); err != nil {
+		return err
+	}
+	a.ledger.detaches(handle, node)
+	return nil
+}
 
+// volumeError is a call's error as external-attacher writes it down; nil for none.
+// Of the code the kubelet reads ResourceExhausted alone, and only if the driver
+// wants it (driver.object); no controller reads any.
+func volumeError(err error) *storagev1.VolumeError {
+	if err == nil {
+		return nil
+	}
+	return &storagev1.VolumeError{
+		Time: metav1.NewTime(time.Now()), Message: err.Error(), ErrorCode: new(int32(status.Code(err))),
+	}
+}
+
+func (a *attacher) detach(ctx context.Context, va *storagev1.VolumeAttachment) error {
+	if !slices.Contains(va.Finalizers, attacherFinalizer) {
+		return nil
+	}
+	refused := a.unpublish(ctx, a.handle(va), va.Spec.NodeName)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	told := va.DeepCopy()
+	if refused != nil {
+		// It stays attached, and says so.
+		told.Status.DetachError = volumeError(refused)
+		if _, err := a.patch(ctx, va, told, "status"); err != nil {
+			return err
+		}
+		return refused
+	}
 	told.Status = storagev1.VolumeAttachmentStatus{}
 	va, err := a.patch(ctx, va, told, "status")
 	if err != nil {

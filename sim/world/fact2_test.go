@@ -68,21 +68,24 @@ func attachmentName(pv *corev1.PersistentVolume, node string) string {
 	return "csi-" + hex.EncodeToString(sum[:])
 }
 
-// attach asks for an attachment and waits for the storage to do it, as the
-// attach-detach controller does.
-func (s *stage) attach(pv *corev1.PersistentVolume, node string) error {
-	attachments := s.api.StorageV1().VolumeAttachments()
-	va, err := attachments.Create(s.ctx, &storagev1.VolumeAttachment{
+// askFor makes a VolumeAttachment, as the attach-detach controller does.
+func (s *stage) askFor(pv *corev1.PersistentVolume, node string) error {
+	_, err := s.api.StorageV1().VolumeAttachments().Create(s.ctx, &storagev1.VolumeAttachment{
 		ObjectMeta: metav1.ObjectMeta{Name: attachmentName(pv, node)},
 		Spec: storagev1.VolumeAttachmentSpec{
 			Attacher: world.Driver, NodeName: node, Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv.Name},
 		},
 	}, metav1.CreateOptions{})
-	if err != nil {
+	return err
+}
+
+// attach asks for an attachment and waits for the storage to do it.
+func (s *stage) attach(pv *corev1.PersistentVolume, node string) error {
+	if err := s.askFor(pv, node); err != nil {
 		return err
 	}
 	return s.eventually(time.Minute, "volume is attached", func() bool {
-		va, err = attachments.Get(s.ctx, va.Name, metav1.GetOptions{})
+		va, err := s.api.StorageV1().VolumeAttachments().Get(s.ctx, attachmentName(pv, node), metav1.GetOptions{})
 		return err == nil && va.Status.Attached
 	})
 }

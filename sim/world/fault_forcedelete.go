@@ -3,17 +3,23 @@ package world
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// impatience is how long an operator looks at a pod that a force delete did not
+// remove.
+const impatience = time.Second
+
 // ForceDelete is what an operator does who has lost patience:
 // kubectl delete pod --force --grace-period=0.
 type ForceDelete struct {
 	Namespace, Pod string
-	// StripFinalizers patches the pod's finalizers away first.
+	// StripFinalizers patches the pod's finalizers away when the delete alone did not
+	// remove it.
 	StripFinalizers bool
 }
 
@@ -23,19 +29,19 @@ func (f ForceDelete) apply(ctx context.Context, w *World) error {
 	if err != nil {
 		return err
 	}
-	if f.StripFinalizers {
-		patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"finalizers":null}}`, pod.UID)
-		if _, err := pods.Patch(ctx, f.Pod, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-			return fmt.Errorf("finalizers: %w", err)
-		}
-	}
 	now := int64(0)
-	err = pods.Delete(ctx, f.Pod, metav1.DeleteOptions{
+	if err := pods.Delete(ctx, f.Pod, metav1.DeleteOptions{
 		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &pod.UID},
-	})
-	if f.StripFinalizers && (apierrors.IsNotFound(err) || apierrors.IsConflict(err)) {
-		// The finalizers were all that kept it; a namesake may be there already, and
-		// is not meant.
+	}); err != nil || !f.StripFinalizers {
+		return err
+	}
+	if err := sleep(ctx, impatience); err != nil {
+		return err
+	}
+	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"finalizers":null}}`, pod.UID)
+	_, err = pods.Patch(ctx, f.Pod, types.MergePatchType, patch, metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		// There were none; a namesake may be there already, and is not meant.
 		return nil
 	}
 	return err

@@ -45,15 +45,17 @@ func TestFact1_1_RuntimeRaisesTheGraceToTwoSeconds(t *testing.T) {
 func TestStopping(t *testing.T) {
 	tests := map[string]struct {
 		annotation string
-		grace      time.Duration
-		want       time.Duration
-		wantCode   int32
+		// askedBefore is how long ago somebody sent SIGTERM already.
+		askedBefore, grace time.Duration
+		wantBySelf         bool
 	}{
-		"stops in a second by itself":         {grace: 30 * time.Second, want: time.Second, wantCode: exitStopped},
-		"takes its time within the grace":     {annotation: "20", grace: 30 * time.Second, want: 20 * time.Second, wantCode: exitStopped},
-		"is killed when the grace is over":    {annotation: "20", grace: 2 * time.Second, want: 2 * time.Second, wantCode: exitKilled},
-		"only SIGKILL ends it":                {annotation: NeverStops, grace: 30 * time.Second, want: 30 * time.Second, wantCode: exitKilled},
-		"an unreadable annotation is no wish": {annotation: "soon", grace: 30 * time.Second, want: time.Second, wantCode: exitStopped},
+		"stops in a second by itself":         {grace: 30 * time.Second, wantBySelf: true},
+		"takes its time within the grace":     {annotation: "20", grace: 30 * time.Second, wantBySelf: true},
+		"takes the whole grace":               {annotation: "20", grace: 20 * time.Second, wantBySelf: true},
+		"is killed when the grace is over":    {annotation: "20", grace: 2 * time.Second},
+		"was asked by another kubelet before": {annotation: "20", askedBefore: 19 * time.Second, grace: 2 * time.Second, wantBySelf: true},
+		"only SIGKILL ends it":                {annotation: NeverStops, grace: 30 * time.Second},
+		"an unreadable annotation is no wish": {annotation: "soon", grace: 30 * time.Second, wantBySelf: true},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -61,9 +63,9 @@ func TestStopping(t *testing.T) {
 			if tc.annotation != "" {
 				pod.Annotations = map[string]string{StopSecondsAnnotation: tc.annotation}
 			}
-			after, code := stoppingOf(pod).end(tc.grace)
-			if after != tc.want || code != tc.wantCode {
-				t.Errorf("got %v, %d; want %v, %d", after, code, tc.want, tc.wantCode)
+			asked := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+			if got := stoppingOf(pod).heeds(asked, asked.Add(tc.askedBefore+tc.grace)); got != tc.wantBySelf {
+				t.Errorf("ends by itself: got %t, want %t", got, tc.wantBySelf)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 )
 
 // The user agents of the world. What stands before the first slash becomes the
@@ -33,13 +33,21 @@ const relistPeriod = time.Second
 // pods, probes, evictions, admission, sidecars and crashes; init containers end
 // well the moment the pod starts.
 type kubelet struct {
-	machine   *machine
-	api       kubernetes.Interface
-	heartbeat kubernetes.Interface
-	running   *sync.WaitGroup
+	machine    *machine
+	connection *connection
+	api        kubernetes.Interface
+	heartbeat  kubernetes.Interface
+
+	// bootID is read once, at the start (docs/kubernetes-facts.md §1.5).
+	bootID string
+	// end ends the process; running is what goes on in it.
+	end     context.CancelFunc
+	running sync.WaitGroup
 
 	config  *podConfig
 	volumes *volumes
+	// rebuild lets volumes find out once what its predecessor has mounted.
+	rebuild sync.Once
 	reports *reports
 	status  nodeStatus
 
@@ -53,19 +61,22 @@ type kubelet struct {
 	workers map[types.UID]*podWorker
 }
 
-func newKubelet(m *machine, config func(string) *rest.Config, running *sync.WaitGroup) (*kubelet, error) {
+// newKubelet makes a process that knows nothing: a kubelet keeps no checkpoints of
+// pods (docs/kubernetes-facts.md §1.3).
+func newKubelet(m *machine) (*kubelet, error) {
 	k := &kubelet{
-		machine: m, running: running,
+		machine:    m,
 		registered: make(chan struct{}), ready: make(chan struct{}),
 		workers: map[types.UID]*podWorker{},
 	}
-	api := config(kubeletAgent)
+	api := m.rest(kubeletAgent)
 	// The kubelet's defaults for --kube-api-qps and --kube-api-burst.
 	api.QPS, api.Burst = 50, 100
 	// One connection for both clients: the heartbeat client's configuration is a copy,
 	// and client-go gives equal ones the same transport (cmd/kubelet/app/server.go).
-	api.Transport = m.link.connect(api.Transport)
-	heartbeat := config(kubeletAgent)
+	k.connection = m.link.connect(api.Transport)
+	api.Transport = k.connection
+	heartbeat := m.rest(kubeletAgent)
 	heartbeat.QPS, heartbeat.Timeout = -1, heartbeatTimeout
 	heartbeat.Transport = api.Transport
 
@@ -82,8 +93,14 @@ func newKubelet(m *machine, config func(string) *rest.Config, running *sync.Wait
 	return k, nil
 }
 
-// start lets the kubelet run until ctx ends.
-func (k *kubelet) start(ctx context.Context) {
+// start lets the kubelet run until ctx ends or it is stopped.
+func (k *kubelet) start(ctx context.Context, bootID string) {
+	k.bootID = bootID
+	ctx, k.end = context.WithCancel(ctx)
+	k.machine.running.Go(func() {
+		<-ctx.Done()
+		k.running.Wait()
+	})
 	k.running.Go(func() {
 		if err := k.register(ctx); err != nil {
 			return // Only the end of ctx stops it.
@@ -103,6 +120,18 @@ func (k *kubelet) start(ctx context.Context) {
 	k.running.Go(func() { k.syncLoop(ctx) })
 	k.running.Go(func() { k.reports.sendUntil(ctx) })
 	k.running.Go(func() { k.housekeepUntil(ctx) })
+	k.running.Go(func() { k.volumes.unmountOrphansUntil(ctx) })
+}
+
+// stop ends the process and returns when nothing of it is left: no request of it
+// reaches the API any more. What its containers do is none of its business. One that
+// was not started has nothing to end but its connection.
+func (k *kubelet) stop() {
+	k.connection.close()
+	if k.end != nil {
+		k.end()
+	}
+	k.running.Wait()
 }
 
 // syncLoop hands the pods that the source reports to their workers.
@@ -166,14 +195,19 @@ const housekeepingPeriod = 2 * time.Second
 
 func (k *kubelet) housekeepUntil(ctx context.Context) {
 	for sleep(ctx, housekeepingPeriod) == nil {
-		k.housekeep()
+		// Until the API has said which pods there are, nothing is known to be an orphan
+		// (docs/kubernetes-facts.md §1.3).
+		if k.config.seen() {
+			k.housekeep(ctx)
+		}
 	}
 }
 
 // housekeep forgets the workers and containers of pods that are gone from the API
 // and finished, and the reports of pods that are gone at all: nobody could be told
-// any more (docs/kubernetes-facts.md §1.1).
-func (k *kubelet) housekeep() {
+// any more (docs/kubernetes-facts.md §1.1). It kills what runs of pods that the
+// kubelet has never heard of.
+func (k *kubelet) housekeep(ctx context.Context) {
 	k.reports.keepOnly(k.config.has)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -183,6 +217,19 @@ func (k *kubelet) housekeep() {
 			k.machine.runtime.forget(uid)
 		}
 	}
+	for _, uid := range k.orphans() {
+		w := newOrphanWorker(ctx, k, uid)
+		k.workers[uid] = w
+		k.running.Go(func() { w.end(); w.terminateOrphan(ctx) })
+	}
+}
+
+// orphans are the pods of which something runs, and of which neither the API nor
+// this kubelet knows. What is mounted of them is taken away by another loop. It is called with the lock held.
+func (k *kubelet) orphans() []types.UID {
+	return slices.DeleteFunc(k.machine.runtime.running(), func(uid types.UID) bool {
+		return k.workers[uid] != nil || k.config.has(uid)
+	})
 }
 
 // report tells the API what runs of a pod, in its own time. With over, no

@@ -53,7 +53,14 @@ func (k *kubelet) ensureLease(ctx context.Context) *coordinationv1.Lease {
 	for wait := leaseRetryMin; ; wait = min(2*wait, leaseRetryMax) {
 		lease, err := leases.Get(ctx, k.machine.spec.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			lease, err = leases.Create(ctx, k.leaseNow(ctx, nil), metav1.CreateOptions{})
+			next := k.leaseNow(ctx, nil)
+			if len(next.OwnerReferences) == 0 {
+				// Without the Node there is nobody whose lease it would be: upstream makes
+				// none, and asks again when the next renewal would be due.
+				wait = heartbeatInterval
+			} else {
+				lease, err = leases.Create(ctx, next, metav1.CreateOptions{})
+			}
 		}
 		if err == nil {
 			return lease

@@ -2,13 +2,14 @@ package world
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -22,8 +23,11 @@ type ledger struct {
 	processes map[processKey]Process
 	disks     map[string]disk
 	attached  map[attachment]bool
-	mounts    map[mount]bool
+	mounts    map[mount]mountState
 	told      State
+	// attachLimits are how many disks the storage attaches to a node; absent: any
+	// number. They never change.
+	attachLimits map[string]int
 }
 
 type processKey struct {
@@ -55,7 +59,19 @@ type mount struct {
 	disk, node     string
 	namespace, pod string
 	uid            types.UID
+	readOnly       bool
 }
+
+// mountState is where a mount is.
+type mountState int
+
+const (
+	// onHost: the machine has it, and so have the containers of the pod.
+	onHost mountState = iota
+	// inContainers: the machine has it no more, and containers that ran then have it
+	// still, for each has a mount namespace of its own (docs/kubernetes-facts.md §2.6).
+	inContainers
+)
 
 func newLedger(observe Observer) *ledger {
 	return &ledger{
@@ -63,7 +79,9 @@ func newLedger(observe Observer) *ledger {
 		processes: map[processKey]Process{},
 		disks:     map[string]disk{},
 		attached:  map[attachment]bool{},
-		mounts:    map[mount]bool{},
+		mounts:    map[mount]mountState{},
+
+		attachLimits: map[string]int{},
 	}
 }
 
@@ -101,6 +119,24 @@ func (l *ledger) starts(processes ...Process) {
 func (l *ledger) ends(node string, uid types.UID) {
 	l.change(func() {
 		maps.DeleteFunc(l.processes, func(k processKey, _ Process) bool { return k.node == node && k.pod == uid })
+		maps.DeleteFunc(l.mounts, func(m mount, s mountState) bool { return m.node == node && m.uid == uid && s == inContainers })
+	})
+}
+
+// runs is called with the lock held.
+func (l *ledger) runs(node string, uid types.UID) bool {
+	for k := range l.processes {
+		if k.node == node && k.pod == uid {
+			return true
+		}
+	}
+	return false
+}
+
+// endsNode records that every process on a node has ended.
+func (l *ledger) endsNode(node string) {
+	l.change(func() {
+		maps.DeleteFunc(l.processes, func(k processKey, _ Process) bool { return k.node == node })
 	})
 }
 
@@ -117,26 +153,40 @@ func (l *ledger) disk(handle string) (disk, bool) {
 	return d, ok
 }
 
-// attaches lets a node use a disk. A disk for a single node is refused while
-// another node has it, as the CSI specification asks of ControllerPublishVolume.
+// attaches lets a node use a disk, and refuses with the codes that the CSI
+// specification asks of ControllerPublishVolume: a disk for a single node while
+// another node has it, and any disk beyond the node's limit.
 func (l *ledger) attaches(handle, node string) (err error) {
 	l.change(func() {
-		d, ok := l.disks[handle]
-		if !ok {
-			err = fmt.Errorf("disk %s: not found", handle)
-			return
+		if err = l.refuses(handle, node); err == nil {
+			l.attached[attachment{handle, node}] = true
 		}
-		if d.singleNode() {
-			for _, a := range slices.SortedFunc(maps.Keys(l.attached), compareAttachments) {
-				if a.disk == handle && a.node != node {
-					err = fmt.Errorf("disk %s: attached to node %s", handle, a.node)
-					return
-				}
-			}
-		}
-		l.attached[attachment{handle, node}] = true
 	})
 	return err
+}
+
+// refuses is called with the lock held.
+func (l *ledger) refuses(handle, node string) error {
+	d, ok := l.disks[handle]
+	if !ok {
+		return status.Errorf(codes.NotFound, "disk %s: not found", handle)
+	}
+	if l.attached[attachment{handle, node}] {
+		return nil
+	}
+	onNode := 0
+	for _, a := range slices.SortedFunc(maps.Keys(l.attached), compareAttachments) {
+		if a.disk == handle && d.singleNode() {
+			return status.Errorf(codes.FailedPrecondition, "disk %s: attached to node %s", handle, a.node)
+		}
+		if a.node == node {
+			onNode++
+		}
+	}
+	if limit, ok := l.attachLimits[node]; ok && onNode >= limit {
+		return status.Errorf(codes.ResourceExhausted, "disk %s: node %s has %d disks, as many as it can", handle, node, onNode)
+	}
+	return nil
 }
 
 // detaches takes a disk from a node, whether or not it is mounted there.
@@ -156,8 +206,23 @@ func (l *ledger) isAttached(handle string) bool {
 	return false
 }
 
-func (l *ledger) mountsDisk(m mount)   { l.change(func() { l.mounts[m] = true }) }
-func (l *ledger) unmountsDisk(m mount) { l.change(func() { delete(l.mounts, m) }) }
+func (l *ledger) mountsDisk(m mount) { l.change(func() { l.mounts[m] = onHost }) }
+
+func (l *ledger) unmountsDisk(m mount) {
+	l.change(func() {
+		if _, ok := l.mounts[m]; ok && l.runs(m.node, m.uid) {
+			l.mounts[m] = inContainers
+		} else {
+			delete(l.mounts, m)
+		}
+	})
+}
+
+// losesMounts records that nothing is mounted on a node any more, not even in
+// containers.
+func (l *ledger) losesMounts(node string) {
+	l.change(func() { maps.DeleteFunc(l.mounts, func(m mount, _ mountState) bool { return m.node == node }) })
+}
 
 // snapshot is called with the lock held.
 func (l *ledger) snapshot() State {
@@ -172,9 +237,10 @@ func (l *ledger) snapshot() State {
 	for m := range l.mounts {
 		d := l.disks[m.disk]
 		// A mount outlives the detach of a disk whose storage does not fence: the
-		// node goes on writing through the path that it has.
-		writes := l.attached[attachment{m.disk, m.node}] || !d.class.DetachFences
-		if writes && runs[processKey{node: m.node, pod: m.uid}] {
+		// node goes on writing through the path that it has. What is not attached is
+		// never cut off at all.
+		reaches := !d.class.driver().attachRequired || !d.class.DetachFences || l.attached[attachment{m.disk, m.node}]
+		if reaches && !m.readOnly && runs[processKey{node: m.node, pod: m.uid}] {
 			s.Writers = append(s.Writers, Writer{
 				Disk: m.disk, ClaimNamespace: d.claimNamespace, Claim: d.claim, AccessModes: d.accessModes,
 				Node: m.node, Namespace: m.namespace, Pod: m.pod, PodUID: m.uid,

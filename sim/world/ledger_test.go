@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -21,9 +23,36 @@ func TestLedgerWriters(t *testing.T) {
 			do:   func(l *ledger) { l.ends("a", "u") },
 			want: "[]",
 		},
-		"unmounted": {
-			do:   func(l *ledger) { l.unmountsDisk(mount{"d", "a", "default", "p", "u"}) },
+		"unmounted under a running container, which has a mount namespace of its own": {
+			do:   func(l *ledger) { l.unmountsDisk(mount{"d", "a", "default", "p", "u", false}) },
+			want: "[d on a]",
+		},
+		"unmounted, stopped, and started again without a mount": {
+			do: func(l *ledger) {
+				l.unmountsDisk(mount{"d", "a", "default", "p", "u", false})
+				l.ends("a", "u")
+				l.starts(Process{Namespace: "default", Pod: "p", PodUID: "u", Container: "c", Node: "a"})
+			},
 			want: "[]",
+		},
+		"the machine has lost its mounts, those in mount namespaces too": {
+			do: func(l *ledger) {
+				l.mountsDisk(mount{"d", "a", "default", "q", "w", false})
+				l.unmountsDisk(mount{"d", "a", "default", "p", "u", false})
+				l.losesMounts("a")
+			},
+			want: "[]",
+		},
+		"another machine has lost its mounts": {
+			do:   func(l *ledger) { l.losesMounts("b") },
+			want: "[d on a]",
+		},
+		"a second pod that only reads": {
+			do: func(l *ledger) {
+				l.mountsDisk(mount{"d", "a", "default", "q", "w", true})
+				l.starts(Process{Namespace: "default", Pod: "q", PodUID: "w", Container: "c", Node: "a"})
+			},
+			want: "[d on a]",
 		},
 		"a detach that fences cuts the writes off": {
 			fences: true,
@@ -38,7 +67,7 @@ func TestLedgerWriters(t *testing.T) {
 			do: func(l *ledger) {
 				l.detaches("d", "a")
 				_ = l.attaches("d", "b")
-				l.mountsDisk(mount{"d", "b", "default", "p", "v"})
+				l.mountsDisk(mount{"d", "b", "default", "p", "v", false})
 				l.starts(Process{Namespace: "default", Pod: "p", PodUID: "v", Container: "c", Node: "b"})
 			},
 			want: "[d on a d on b]",
@@ -51,7 +80,7 @@ func TestLedgerWriters(t *testing.T) {
 			if err := l.attaches("d", "a"); err != nil {
 				t.Fatal(err)
 			}
-			l.mountsDisk(mount{"d", "a", "default", "p", "u"})
+			l.mountsDisk(mount{"d", "a", "default", "p", "u", false})
 			l.starts(Process{Namespace: "default", Pod: "p", PodUID: "u", Container: "c", Node: "a"})
 			tc.do(l)
 			got := []string{}
@@ -65,20 +94,49 @@ func TestLedgerWriters(t *testing.T) {
 	}
 }
 
-func TestLedgerRefusesASecondNodeForASingleNodeDisk(t *testing.T) {
+func TestLedgerRefusesWithTheCodesOfCSI(t *testing.T) {
 	l := newLedger(nil)
+	l.attachLimits["c"] = 1
 	l.provisions(disk{handle: "one", accessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}})
 	l.provisions(disk{handle: "many", accessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}})
 	for _, try := range []struct {
 		disk, node string
-		wantErr    bool
+		want       codes.Code
 	}{
-		{"one", "a", false}, {"one", "a", false}, {"one", "b", true},
-		{"many", "a", false}, {"many", "b", false}, {"none", "a", true},
+		{"one", "a", codes.OK}, {"one", "a", codes.OK}, {"one", "b", codes.FailedPrecondition},
+		{"many", "a", codes.OK}, {"many", "c", codes.OK}, {"many", "c", codes.OK}, {"none", "a", codes.NotFound},
 	} {
-		if err := l.attaches(try.disk, try.node); (err != nil) != try.wantErr {
-			t.Errorf("%s to %s: %v", try.disk, try.node, err)
+		if err := l.attaches(try.disk, try.node); status.Code(err) != try.want {
+			t.Errorf("%s to %s: %v, want code %s", try.disk, try.node, err, try.want)
 		}
+	}
+	l.detaches("one", "a")
+	if err := l.attaches("one", "c"); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("a second disk on a node for one: %v", err)
+	}
+	l.detaches("many", "c")
+	if err := l.attaches("one", "c"); err != nil {
+		t.Errorf("the only disk on a node for one: %v", err)
+	}
+}
+
+// What is not attached is never cut off, whatever the class says of a detach.
+func TestLedgerNeverFencesWhatIsNotAttached(t *testing.T) {
+	for name, class := range map[string]ClassSpec{
+		"a disk of a node":           {Topology: Node, DetachFences: true},
+		"a disk anywhere":            {Topology: Anywhere, DetachFences: true},
+		"an unattached disk of zone": {Topology: Zone, Unattached: true, DetachFences: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger(nil)
+			l.provisions(disk{handle: "d", class: class})
+			l.mountsDisk(mount{"d", "a", "default", "p", "u", false})
+			l.starts(Process{PodUID: "u", Node: "a"})
+			l.detaches("d", "a")
+			if got := len(l.state().Writers); got != 1 {
+				t.Errorf("%d writers, want 1", got)
+			}
+		})
 	}
 }
 
@@ -88,10 +146,11 @@ func TestLedgerTellsOfEveryVisibleChangeOnce(t *testing.T) {
 	p := Process{Namespace: "default", Pod: "p", PodUID: "u", Container: "c", Node: "a"}
 	l.provisions(disk{handle: "d"})
 	_ = l.attaches("d", "a")
-	l.mountsDisk(mount{"d", "a", "default", "p", "u"})
+	l.mountsDisk(mount{"d", "a", "default", "p", "u", false})
 	l.starts(p)
 	l.starts(p)
-	l.unmountsDisk(mount{"d", "a", "default", "p", "u"})
+	l.losesMounts("a")
+	l.unmountsDisk(mount{"d", "a", "default", "p", "u", false})
 	l.ends("a", "u")
 	l.ends("a", "u")
 	if got, want := fmt.Sprint(told), "[1/1 1/0 0/0]"; got != want {

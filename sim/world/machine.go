@@ -1,10 +1,14 @@
 package world
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
+
+	"k8s.io/client-go/rest"
 )
 
 // machine is one computer: a kernel, a container runtime and a kubelet.
@@ -14,20 +18,113 @@ type machine struct {
 	index int
 	// offset shifts its periodic work against that of the others.
 	offset time.Duration
-	// boots counts how often it was switched on.
-	boots   int
+	// inCloud: it is a cloud's instance.
+	inCloud bool
 	ledger  *ledger
 	link    *link
+	// drivers are the CSI drivers that run on it.
+	drivers []driver
+	// mounts are of this boot.
+	mounts  *mounts
 	runtime *containerRuntime
+	rest    func(userAgent string) *rest.Config
+	// running is everything of the world that has not ended.
+	running *sync.WaitGroup
+
+	// mu guards the rest: faults come one at a time, but what they put off does not.
+	// It is held while a kubelet ends, so no kubelet may ask for it.
+	mu sync.Mutex
+	// world ends with the world, and powered with the power; nil before the start.
+	world, powered context.Context
+	powerOff       context.CancelFunc
+	// boots counts how often it was switched on.
+	boots int
+	// terminated: the cloud has taken it back.
+	terminated bool
+	// kubelet is the process that runs or, between two, the one that will.
 	kubelet *kubelet
+	// forgetLater calls off what was put off; nil: nothing was.
+	forgetLater context.CancelFunc
 }
 
 func newMachine(w *World, spec NodeSpec, index int, offset time.Duration) (*machine, error) {
-	m := &machine{spec: spec, index: index, offset: offset, boots: 1, ledger: w.ledger, link: newLink()}
+	m := &machine{
+		spec: spec, index: index, offset: offset, ledger: w.ledger, link: newLink(), drivers: w.storage.drivers,
+		inCloud: w.config.Cloud, rest: w.config.REST, running: &w.running,
+	}
+	m.mounts = newMounts(spec.Name, w.ledger)
 	m.runtime = newContainerRuntime(m)
 	var err error
-	m.kubelet, err = newKubelet(m, w.config.REST, &w.running)
+	m.kubelet, err = newKubelet(m)
 	return m, err
+}
+
+// start switches the machine on for the first time. Everything of it ends with ctx.
+func (m *machine) start(ctx context.Context) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.world = ctx
+	m.switchOn()
+}
+
+// hasPower is called with the lock held.
+func (m *machine) hasPower() bool { return m.powered != nil && m.powered.Err() == nil }
+
+// switchOn boots the machine. It is called with the lock held and no power.
+func (m *machine) switchOn() {
+	m.boots++
+	m.powered, m.powerOff = context.WithCancel(m.world)
+	m.link.powerOn()
+	m.runtime.boot(m.powered, m.bootID())
+	m.kubelet.start(m.powered, m.bootID())
+}
+
+// losePower ends everything that runs on the machine. It is called with the lock held.
+func (m *machine) losePower() error {
+	// Whatever was put off: a machine that crashed does not come back by itself.
+	m.callOff()
+	if !m.hasPower() {
+		return nil
+	}
+	m.link.powerOff()
+	m.powerOff()
+	next, err := newKubelet(m)
+	if err != nil {
+		return err
+	}
+	m.kubelet.stop()
+	m.kubelet = next
+	m.runtime.losePower()
+	m.mounts.lost()
+	return nil
+}
+
+// later puts something off, called with the lock held. Whatever was put off before
+// is called off.
+func (m *machine) later(d time.Duration, f func()) {
+	m.callOff()
+	ctx, cancel := context.WithCancel(m.world)
+	m.forgetLater = cancel
+	m.running.Go(func() {
+		defer cancel()
+		if sleep(ctx, d) != nil {
+			return
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		// Called off at the same instant, or the end of the world.
+		if ctx.Err() == nil {
+			f()
+		}
+	})
+}
+
+// callOff is called with the lock held.
+func (m *machine) callOff() {
+	if m.forgetLater != nil {
+		m.forgetLater()
+		m.forgetLater = nil
+	}
 }
 
 // bootID names this boot, as /proc/sys/kernel/random/boot_id does.

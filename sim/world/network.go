@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,14 +28,18 @@ const (
 // connection whose ping was not answered.
 var errConnectionLost = errors.New("http2: client connection lost")
 
+// errClosed is what a request gets whose process has ended.
+var errClosed = errors.New("the process has ended, and its connection with it")
+
 // link is the network between one machine and the API server. While it is cut,
 // packets vanish without a word in both directions, and what was on its way
-// arrives when it heals, as TCP would send it again.
+// arrives when it heals, as TCP would send it again. A machine without power has
+// a dead end of it, whatever becomes of the network.
 type link struct {
-	mu          sync.Mutex
-	isCut       bool
-	healed      chan struct{} // closed while the link is not cut
-	connections []*connection
+	mu                sync.Mutex
+	partitioned, dead bool
+	healed            chan struct{} // closed while the link is not cut
+	connections       []*connection
 }
 
 // newLink returns a link that is not cut. Inside a synctest bubble it must be made
@@ -47,7 +52,7 @@ func newLink() *link {
 
 // connect returns a client's side of the link: one HTTP/2 connection to the
 // server that base reaches, made at the first request and again after it is lost.
-func (l *link) connect(base http.RoundTripper) http.RoundTripper {
+func (l *link) connect(base http.RoundTripper) *connection {
 	c := &connection{link: l, base: base}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,30 +60,36 @@ func (l *link) connect(base http.RoundTripper) http.RoundTripper {
 	return c
 }
 
-// cut lets packets vanish from now on.
-func (l *link) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.isCut {
-		return
-	}
-	l.isCut, l.healed = true, make(chan struct{})
-	for _, c := range l.connections {
-		c.fallSilent()
-	}
-}
+// isCut is called with the lock held.
+func (l *link) isCut() bool { return l.partitioned || l.dead }
 
-// heal lets packets through again.
-func (l *link) heal() {
+// cut lets packets vanish from now on.
+func (l *link) cut() { l.change(func() { l.partitioned = true }) }
+
+// heal lets packets through again, if the machine has power.
+func (l *link) heal() { l.change(func() { l.partitioned = false }) }
+
+// powerOff is the end of the machine's side, powerOn its return. A partition
+// stays what it is.
+func (l *link) powerOff() { l.change(func() { l.dead = true }) }
+func (l *link) powerOn()  { l.change(func() { l.dead = false }) }
+
+func (l *link) change(alter func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.isCut {
-		return
-	}
-	l.isCut = false
-	close(l.healed)
-	for _, c := range l.connections {
-		c.speakAgain()
+	was := l.isCut()
+	alter()
+	switch is := l.isCut(); {
+	case is && !was:
+		l.healed = make(chan struct{})
+		for _, c := range l.connections {
+			c.fallSilent()
+		}
+	case was && !is:
+		close(l.healed)
+		for _, c := range l.connections {
+			c.speakAgain()
+		}
 	}
 }
 
@@ -86,7 +97,7 @@ func (l *link) heal() {
 func (l *link) silent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.isCut
+	return l.isCut()
 }
 
 // connection is one client's HTTP/2 connection over a link.
@@ -99,6 +110,26 @@ type connection struct {
 	lose   context.CancelCauseFunc
 	heard  time.Time   // when the last frame arrived
 	ending *time.Timer // while the link is cut and the connection established
+	closed bool
+}
+
+// close ends the connection for good, as the kernel does for a process that ends.
+// No request leaves over it any more.
+func (c *connection) close() {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	c.link.connections = slices.DeleteFunc(c.link.connections, func(o *connection) bool { return o == c })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.ending != nil {
+		c.ending.Stop()
+		c.ending = nil
+	}
+	if c.life != nil {
+		c.lose(errClosed)
+		c.life = nil
+	}
 }
 
 // RoundTrip carries a request over the link and its answer back. The server is not
@@ -170,8 +201,8 @@ func (c *connection) reach(ctx context.Context) (context.Context, error) {
 	for {
 		select {
 		case <-healed:
-			if life := c.establish(); life != nil {
-				return life, nil
+			if life, err := c.establish(); life != nil || err != nil {
+				return life, err
 			}
 			healed, _ = c.state() // Cut again at the same instant.
 		case <-ctx.Done():
@@ -212,19 +243,22 @@ func (c *connection) state() (healed <-chan struct{}, life context.Context) {
 }
 
 // establish returns the connection's life, or nil while the link is cut.
-func (c *connection) establish() context.Context {
+func (c *connection) establish() (context.Context, error) {
 	c.link.mu.Lock()
 	defer c.link.mu.Unlock()
-	if c.link.isCut {
-		return nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return nil, errClosed
+	case c.link.isCut():
+		return nil, nil
+	}
 	if c.life == nil {
 		c.life, c.lose = context.WithCancelCause(context.Background())
 	}
 	c.heard = time.Now()
-	return c.life
+	return c.life, nil
 }
 
 func (c *connection) hear() {

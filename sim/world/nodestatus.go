@@ -70,13 +70,13 @@ func (k *kubelet) setNodeStatus(s *corev1.NodeStatus) {
 		{Type: corev1.NodeInternalIP, Address: m.nodeIP()},
 		{Type: corev1.NodeHostName, Address: m.spec.Name},
 	}
-	s.NodeInfo.BootID = m.bootID()
+	s.NodeInfo.BootID = k.bootID
 	s.NodeInfo.MachineID, s.NodeInfo.SystemUUID = m.machineID(), m.machineID()
 	s.NodeInfo.KubeletVersion = kubeletVersion
 	s.NodeInfo.ContainerRuntimeVersion = "containerd://sim"
 	s.NodeInfo.KernelVersion, s.NodeInfo.OSImage = "sim", "sim"
 	s.NodeInfo.OperatingSystem, s.NodeInfo.Architecture = "linux", "amd64"
-	s.VolumesInUse = k.volumes.inUse()
+	s.VolumesInUse = k.volumes.inUse(s.VolumesInUse)
 
 	now := metav1.Now()
 	setNodeCondition(s, now, corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available")

@@ -62,13 +62,16 @@ const updatesMax = 50
 // podConfig is the pods that should be on this node, as last heard.
 type podConfig struct {
 	updates chan podUpdate
+	// ready is closed when the source has spoken for the first time.
+	ready chan struct{}
+	first sync.Once
 
 	mu   sync.Mutex
 	pods map[types.UID]*corev1.Pod
 }
 
 func newPodConfig() *podConfig {
-	return &podConfig{updates: make(chan podUpdate, updatesMax), pods: map[types.UID]*corev1.Pod{}}
+	return &podConfig{updates: make(chan podUpdate, updatesMax), ready: make(chan struct{}), pods: map[types.UID]*corev1.Pod{}}
 }
 
 // set takes the pods as they are now and passes on what that changes.
@@ -77,7 +80,9 @@ func (c *podConfig) set(ctx context.Context, all []any) {
 	for _, o := range all {
 		now = append(now, o.(*corev1.Pod))
 	}
-	for _, u := range c.merge(now) {
+	changes := c.merge(now)
+	c.first.Do(func() { close(c.ready) })
+	for _, u := range changes {
 		select {
 		case c.updates <- u:
 		case <-ctx.Done():
@@ -92,6 +97,16 @@ func (c *podConfig) merge(now []*corev1.Pod) []podUpdate {
 	var updates []podUpdate
 	c.pods, updates = mergePods(c.pods, now)
 	return updates
+}
+
+// seen says whether the source has spoken at all (SeenAllSources upstream).
+func (c *podConfig) seen() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // has says whether the pod was there when the source last spoke.

@@ -30,7 +30,7 @@ func generateStatus(pod *corev1.Pod, s sandbox, old corev1.PodStatus, over bool)
 	status := corev1.PodStatus{
 		QOSClass:              pod.Status.QOSClass,
 		InitContainerStatuses: initContainerStatuses(pod, s),
-		ContainerStatuses:     containerStatuses(pod, s),
+		ContainerStatuses:     containerStatuses(pod, s, old.ContainerStatuses),
 	}
 	if s.ip != "" {
 		status.PodIP, status.PodIPs = s.ip, []corev1.PodIP{{IP: s.ip}}
@@ -71,6 +71,9 @@ func phaseOf(policy corev1.RestartPolicy, containers []corev1.ContainerStatus, o
 			if c.State.Terminated.ExitCode == 0 {
 				succeeded++
 			}
+		case c.LastTerminationState.Terminated != nil:
+			// It waits to run again.
+			stopped++
 		default:
 			waiting++
 		}
@@ -89,16 +92,12 @@ func phaseOf(policy corev1.RestartPolicy, containers []corev1.ContainerStatus, o
 	}
 }
 
-func containerStatuses(pod *corev1.Pod, s sandbox) []corev1.ContainerStatus {
+func containerStatuses(pod *corev1.Pod, s sandbox, old []corev1.ContainerStatus) []corev1.ContainerStatus {
 	statuses := make([]corev1.ContainerStatus, 0, len(pod.Spec.Containers))
 	for _, spec := range pod.Spec.Containers {
 		i := slices.IndexFunc(s.containers, func(c container) bool { return c.name == spec.Name })
 		if i < 0 {
-			no := false
-			statuses = append(statuses, corev1.ContainerStatus{
-				Name: spec.Name, Image: spec.Image, Started: &no,
-				State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reasonCreating}},
-			})
+			statuses = append(statuses, missingStatus(pod, spec, old))
 			continue
 		}
 		statuses = append(statuses, containerStatus(spec, s.containers[i]))
@@ -107,24 +106,67 @@ func containerStatuses(pod *corev1.Pod, s sandbox) []corev1.ContainerStatus {
 	return statuses
 }
 
+// missingStatus is that of a container which the runtime does not know: it was never
+// made, or the runtime has forgotten it (pkg/kubelet/kubelet_pods.go,
+// convertToAPIContainerStatuses).
+func missingStatus(pod *corev1.Pod, spec corev1.Container, old []corev1.ContainerStatus) corev1.ContainerStatus {
+	no := false
+	status := corev1.ContainerStatus{
+		Name: spec.Name, Image: spec.Image, Started: &no,
+		State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reasonCreating}},
+	}
+	i := slices.IndexFunc(old, func(c corev1.ContainerStatus) bool { return c.Name == spec.Name })
+	if i < 0 {
+		return status
+	}
+	was := old[i]
+	if was.State.Terminated != nil {
+		return was
+	}
+	status.RestartCount, status.LastTerminationState = was.RestartCount, was.LastTerminationState
+	if was.State.Running == nil || status.LastTerminationState.Terminated != nil {
+		return status
+	}
+	status.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{
+		Reason: reasonStatusUnknown, ExitCode: exitKilled,
+		Message: "The container could not be located when the pod was deleted.  The container used to be Running",
+	}
+	if pod.DeletionTimestamp == nil {
+		status.RestartCount++
+	}
+	return status
+}
+
 func containerStatus(spec corev1.Container, c container) corev1.ContainerStatus {
 	running, started := c.running(), seconds(metav1.NewTime(c.started))
 	status := corev1.ContainerStatus{
 		Name: spec.Name, Image: spec.Image, ImageID: spec.Image, ContainerID: c.id,
-		Ready: running, Started: &running,
+		Ready: running, Started: &running, RestartCount: c.attempt,
+	}
+	if c.before != nil {
+		status.LastTerminationState.Terminated = terminatedState(*c.before)
 	}
 	if running {
 		status.State.Running = &corev1.ContainerStateRunning{StartedAt: started}
-		return status
-	}
-	status.State.Terminated = &corev1.ContainerStateTerminated{
-		ExitCode: c.exitCode, Reason: reasonCompleted, ContainerID: c.id,
-		StartedAt: started, FinishedAt: seconds(metav1.NewTime(c.finished)),
-	}
-	if c.exitCode != 0 {
-		status.State.Terminated.Reason = reasonError
+	} else {
+		status.State.Terminated = terminatedState(c)
 	}
 	return status
+}
+
+func terminatedState(c container) *corev1.ContainerStateTerminated {
+	reason := c.reason
+	switch {
+	case reason != "":
+	case c.exitCode == exitStopped:
+		reason = reasonCompleted
+	default:
+		reason = reasonError
+	}
+	return &corev1.ContainerStateTerminated{
+		ExitCode: c.exitCode, Reason: reason, ContainerID: c.id,
+		StartedAt: seconds(metav1.NewTime(c.started)), FinishedAt: seconds(metav1.NewTime(c.finished)),
+	}
 }
 
 // initContainerStatuses: init containers end well at the moment the pod starts.
@@ -137,7 +179,7 @@ func initContainerStatuses(pod *corev1.Pod, s sandbox) []corev1.ContainerStatus 
 		}
 		if len(s.containers) > 0 {
 			at := s.containers[0].started
-			status = containerStatus(spec, container{name: spec.Name, id: containerID(pod.UID, spec.Name), started: at, finished: at})
+			status = containerStatus(spec, container{name: spec.Name, id: containerID(pod.UID, spec.Name, 0), started: at, finished: at})
 			status.Ready = true
 		}
 		statuses = append(statuses, status)

@@ -2,10 +2,12 @@ package world
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -35,6 +37,29 @@ func newPodWorker(ctx context.Context, k *kubelet, pod *corev1.Pod) *podWorker {
 	w := &podWorker{kubelet: k, uid: pod.UID, pod: pod, updated: make(chan struct{}, 1)}
 	w.live, w.end = context.WithCancel(ctx)
 	return w
+}
+
+// newOrphanWorker returns the worker of a pod of which nothing is known but what
+// runs of it or is mounted for it (pkg/kubelet/pod_workers.go, a RunningPod).
+func newOrphanWorker(ctx context.Context, k *kubelet, uid types.UID) *podWorker {
+	w := newPodWorker(ctx, k, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid}})
+	w.terminating, w.grace = true, orphanGrace
+	return w
+}
+
+// orphanGrace is the grace period, in seconds, of containers without a pod
+// (docs/kubernetes-facts.md §1.3).
+const orphanGrace = 1
+
+// terminateOrphan kills what runs and unmounts what is left. There is nobody to tell.
+func (w *podWorker) terminateOrphan(ctx context.Context) {
+	if w.kubelet.machine.runtime.kill(ctx, w.uid, runtimeGrace(orphanGrace)) != nil {
+		return
+	}
+	w.setTerminated()
+	if w.kubelet.volumes.unmount(ctx, w.uid) == nil {
+		w.setFinished()
+	}
 }
 
 // update brings the worker what the source said of its pod; removed: that it is
@@ -75,6 +100,9 @@ func (w *podWorker) liveUntilEnd() error {
 		return err
 	}
 	k.report(w.latest(), false)
+	if !w.runsOn() {
+		return errOver
+	}
 	if err := k.volumes.mount(w.live, w.latest()); err != nil {
 		return err
 	}
@@ -92,6 +120,28 @@ func (w *podWorker) liveUntilEnd() error {
 			return err
 		}
 	}
+}
+
+// errOver is what ends a pod whose containers have ended and are not to run again.
+var errOver = errors.New("the containers have ended for good")
+
+// runsOn says whether there is anything to run: false where the kubelet finds, after
+// a boot, that all containers have ended and that the pod wants none of them again.
+func (w *podWorker) runsOn() bool {
+	pod, s := w.latest(), w.kubelet.machine.runtime.status(w.uid)
+	if len(s.containers) == 0 || s.runs() {
+		return true
+	}
+	statuses := containerStatuses(pod, s, pod.Status.ContainerStatuses)
+	if !isTerminal(phaseOf(pod.Spec.RestartPolicy, statuses, false)) {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.terminating = true
+	w.grace = effectiveGrace(w.grace, pod)
+	w.end()
+	return false
 }
 
 // terminate kills the containers, reports the final state, and lets the object go

@@ -46,7 +46,7 @@ func (p *provisioner) start(ctx context.Context, running *sync.WaitGroup) error 
 	return startInformers(ctx, running, factory)
 }
 
-// provision makes a disk in the zone of the claim's selected node.
+// provision makes a disk that the claim's selected node reaches.
 func (p *provisioner) provision(ctx context.Context, key string) error {
 	namespace, name, err := cache.SplitMetaNamespaceKey(key)
 	if err != nil {
@@ -60,22 +60,22 @@ func (p *provisioner) provision(ctx context.Context, key string) error {
 		return err
 	}
 	nodeName := claim.Annotations[selectedNodeAnnotation]
-	if claim.Spec.VolumeName != "" || nodeName == "" || claim.Annotations[provisionerAnnotation] != Driver {
+	if claim.Spec.VolumeName != "" || nodeName == "" || claim.Spec.StorageClassName == nil {
 		return nil
 	}
-	if claim.Spec.StorageClassName == nil {
-		return fmt.Errorf("claim %s: no storage class", key)
-	}
 	class, ok := p.classes[*claim.Spec.StorageClassName]
-	if !ok {
-		return fmt.Errorf("claim %s: storage class %s: not one of the world's", key, *claim.Spec.StorageClassName)
+	if !ok || claim.Annotations[provisionerAnnotation] != class.driver().name {
+		return nil // Another provisioner's.
 	}
 	node, err := p.api.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("claim %s: selected node: %w", key, err)
 	}
 
-	pv := volumeFor(claim, node.Labels[corev1.LabelTopologyZone])
+	pv, err := volumeFor(claim, class.driver(), node)
+	if err != nil {
+		return fmt.Errorf("claim %s: %w", key, err)
+	}
 	if _, ok := p.ledger.disk(pv.Name); !ok {
 		p.ledger.provisions(disk{
 			handle: pv.Name, claimNamespace: namespace, claim: name,
@@ -89,11 +89,15 @@ func (p *provisioner) provision(ctx context.Context, key string) error {
 	return err
 }
 
-// volumeFor is the PersistentVolume of a claim's disk in a zone.
-func volumeFor(claim *corev1.PersistentVolumeClaim, zone string) *corev1.PersistentVolume {
+// volumeFor is the PersistentVolume of a claim's disk that is made for a node.
+func volumeFor(claim *corev1.PersistentVolumeClaim, d driver, node *corev1.Node) (*corev1.PersistentVolume, error) {
+	affinity, err := d.affinity(node)
+	if err != nil {
+		return nil, err
+	}
 	name := "pvc-" + string(claim.UID)
 	return &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{provisionedByAnnotation: Driver}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{provisionedByAnnotation: d.name}},
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes,
 			StorageClassName: *claim.Spec.StorageClassName, VolumeMode: claim.Spec.VolumeMode,
@@ -103,15 +107,11 @@ func volumeFor(claim *corev1.PersistentVolumeClaim, zone string) *corev1.Persist
 				Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
 			},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
-				CSI: &corev1.CSIPersistentVolumeSource{Driver: Driver, VolumeHandle: name},
+				CSI: &corev1.CSIPersistentVolumeSource{Driver: d.name, VolumeHandle: name},
 			},
-			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{
-				NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{
-					{Key: corev1.LabelTopologyZone, Operator: corev1.NodeSelectorOpIn, Values: []string{zone}},
-				}}},
-			}},
+			NodeAffinity: affinity,
 		},
-	}
+	}, nil
 }
 
 // reclaim removes the volume of a claim that is gone, once no node has the disk.
@@ -123,7 +123,7 @@ func (p *provisioner) reclaim(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if pv.Status.Phase != corev1.VolumeReleased || pv.Annotations[provisionedByAnnotation] != Driver ||
+	if pv.Status.Phase != corev1.VolumeReleased || !p.made(pv) ||
 		pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
 		return nil
 	}
@@ -135,4 +135,10 @@ func (p *provisioner) reclaim(ctx context.Context, name string) error {
 		return nil
 	}
 	return err
+}
+
+// made says whether the volume is of one of the world's disks.
+func (p *provisioner) made(pv *corev1.PersistentVolume) bool {
+	class, ok := p.classes[pv.Spec.StorageClassName]
+	return ok && pv.Annotations[provisionedByAnnotation] == class.driver().name
 }

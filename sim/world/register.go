@@ -56,7 +56,8 @@ func (k *kubelet) tryRegister(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = k.api.StorageV1().CSINodes().Create(ctx, csiNode(node), metav1.CreateOptions{})
+	k.rebuild.Do(func() { k.volumes.reconstruct(node.Status.VolumesAttached) })
+	_, err = k.api.StorageV1().CSINodes().Create(ctx, k.csiNode(node), metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
@@ -72,6 +73,11 @@ func (k *kubelet) initialNode() *corev1.Node {
 		corev1.LabelTopologyZone:   spec.Zone,
 		corev1.LabelTopologyRegion: spec.Region,
 	}
+	for _, d := range k.machine.drivers {
+		if d.topologyKey == LocalNodeLabel {
+			labels[LocalNodeLabel] = spec.Name
+		}
+	}
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
 	maps.Copy(labels, spec.Labels)
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
@@ -79,12 +85,19 @@ func (k *kubelet) initialNode() *corev1.Node {
 		Labels:      labels,
 		Annotations: map[string]string{attachDetachAnnotation: "true"},
 	}}
+	if k.machine.inCloud {
+		node.Spec.ProviderID = k.machine.providerID()
+	}
 	k.setNodeStatus(&node.Status)
 	return node
 }
 
-// csiNode says that the zonal driver runs on the node.
-func csiNode(node *corev1.Node) *storagev1.CSINode {
+// csiNode says which drivers run on the node.
+func (k *kubelet) csiNode(node *corev1.Node) *storagev1.CSINode {
+	drivers := []storagev1.CSINodeDriver{}
+	for _, d := range k.machine.drivers {
+		drivers = append(drivers, d.onNode(k.machine.spec))
+	}
 	return &storagev1.CSINode{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: node.Name,
@@ -92,8 +105,6 @@ func csiNode(node *corev1.Node) *storagev1.CSINode {
 				{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID},
 			},
 		},
-		Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{
-			{Name: Driver, NodeID: node.Name, TopologyKeys: []string{corev1.LabelTopologyZone}},
-		}},
+		Spec: storagev1.CSINodeSpec{Drivers: drivers},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,36 +24,62 @@ const (
 // startTime is what a sandbox and its containers take to come up.
 const startTime = time.Second
 
-// The exit codes of a container that stopped when it was asked to, and of one that
-// was killed.
+// The exit codes of a container that stopped when it was asked to, of one that was
+// killed, and of one whose end the runtime did not see: containerd's, with the
+// reason that it gives (pkg/cri/server/restart.go).
 const (
 	exitStopped = 0
 	exitKilled  = 137
+	exitUnknown = 255
+
+	reasonUnknown = "Unknown"
 )
 
 // containerRuntime runs the containers of one machine. It knows pods only by what
-// runs of them, and it outlives the kubelet's idea of them.
+// runs of them, and it outlives the kubelet's idea of them. It is containerd: its
+// metadata is on the disk and outlives the power too.
 type containerRuntime struct {
 	machine *machine
+	// forgets: what it knew is gone after a boot, as where CRI-O wipes its storage.
+	forgets bool
 
-	mu   sync.Mutex
-	pods map[types.UID]*sandbox
-	ips  int
+	mu sync.Mutex
+	// powered ends with the power.
+	powered context.Context
+	bootID  string
+	pods    map[types.UID]*sandbox
+	// sandboxes counts all that it ever made.
+	sandboxes int
 }
 
 // sandbox is what runs, or ran, of a pod.
 type sandbox struct {
 	// ready until the pod is killed.
-	ready      bool
-	ip         string
-	stops      stopping
+	ready bool
+	ip    string
+	stops stopping
+	// asked is when the containers got SIGTERM; zero before.
+	asked time.Time
+	// stopped is closed once no container runs.
+	stopped    chan struct{}
 	containers []container
+}
+
+func (s *sandbox) runs() bool {
+	return s != nil && slices.ContainsFunc(s.containers, container.running)
 }
 
 type container struct {
 	name, id          string
 	started, finished time.Time
 	exitCode          int32
+	// reason of the end; empty: the one that goes with the exit code.
+	reason string
+	// lost: it ended with the power, and the runtime does not know it yet.
+	lost bool
+	// attempt counts from 0; before is how the attempt before ended.
+	attempt int32
+	before  *container
 }
 
 func (c container) running() bool { return c.finished.IsZero() }
@@ -75,35 +102,41 @@ func stoppingOf(pod *corev1.Pod) stopping {
 	return stopping{after: time.Second}
 }
 
-// end is when and how a container ends that gets SIGTERM now and SIGKILL after grace.
-func (s stopping) end(grace time.Duration) (after time.Duration, exitCode int32) {
-	if s.never || s.after > grace {
-		return grace, exitKilled
-	}
-	return s.after, exitStopped
+// heeds says whether a container that got SIGTERM when it was asked ends by itself
+// up to that time.
+func (s stopping) heeds(asked, until time.Time) bool {
+	return !s.never && !asked.Add(s.after).After(until)
 }
 
 func newContainerRuntime(m *machine) *containerRuntime {
-	return &containerRuntime{machine: m, pods: map[types.UID]*sandbox{}}
+	return &containerRuntime{machine: m, forgets: m.spec.RuntimeForgets, pods: map[types.UID]*sandbox{}}
 }
 
-// start makes the pod's sandbox and runs its containers. It leaves nothing behind
-// when ctx ends first.
+// start makes the pod's sandbox and runs its containers; it leaves nothing behind
+// when ctx ends first. Containers that run are left alone: a kubelet that was
+// restarted takes them up. Those that ended are started once more.
 func (r *containerRuntime) start(ctx context.Context, pod *corev1.Pod) error {
+	if r.runs(pod.UID) {
+		return ctx.Err()
+	}
 	if err := sleep(ctx, startTime); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ips++
-	s := &sandbox{ready: true, ip: r.machine.podIP(r.ips), stops: stoppingOf(pod)}
+	r.sandboxes++
+	s := &sandbox{ready: true, ip: r.machine.podIP(r.sandboxes), stops: stoppingOf(pod), stopped: make(chan struct{})}
 	now := time.Now()
 	var processes []Process
 	for _, c := range pod.Spec.Containers {
-		s.containers = append(s.containers, container{name: c.Name, id: containerID(pod.UID, c.Name), started: now})
+		next := container{name: c.Name, id: containerID(pod.UID, c.Name, r.sandboxes), started: now}
+		if before := r.pods[pod.UID].container(c.Name); before != nil {
+			next.attempt, next.before = before.attempt+1, before
+		}
+		s.containers = append(s.containers, next)
 		processes = append(processes, Process{
 			Namespace: pod.Namespace, Pod: pod.Name, PodUID: pod.UID, Container: c.Name,
-			Node: r.machine.spec.Name, BootID: r.machine.bootID(), Started: now,
+			Node: r.machine.spec.Name, BootID: r.bootID, Started: now,
 		})
 	}
 	r.pods[pod.UID] = s
@@ -111,30 +144,138 @@ func (r *containerRuntime) start(ctx context.Context, pod *corev1.Pod) error {
 	return nil
 }
 
-// kill sends SIGTERM to the pod's containers, SIGKILL after the grace period, and
-// returns when none of them runs.
-func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.Duration) error {
-	r.mu.Lock()
-	s := r.pods[uid]
-	r.mu.Unlock()
+// container returns a copy of the container of that name, or nil. Only two attempts
+// are remembered, as the kubelet reports no more.
+func (s *sandbox) container(name string) *container {
 	if s == nil {
 		return nil
 	}
-	after, exitCode := s.stops.end(grace)
-	if err := sleep(ctx, after); err != nil {
-		return err
-	}
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range s.containers {
-		if c := &s.containers[i]; c.running() {
-			c.finished, c.exitCode = time.Now(), exitCode
+	for _, c := range s.containers {
+		if c.name == name {
+			c.before = nil
+			return &c
 		}
 	}
-	s.ready = false
-	r.machine.ledger.ends(r.machine.spec.Name, uid)
 	return nil
+}
+
+// kill sends SIGTERM to the pod's containers, SIGKILL after the grace period, and
+// returns when none of them runs. When ctx ends first, nobody sends SIGKILL any
+// more; those that heed SIGTERM stop all the same.
+func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.Duration) error {
+	r.mu.Lock()
+	s := r.pods[uid]
+	if !s.runs() {
+		if s != nil {
+			s.ready = false
+		}
+		r.mu.Unlock()
+		return ctx.Err()
+	}
+	now := time.Now()
+	if s.asked.IsZero() {
+		s.asked = now
+		if powered := r.powered; !s.stops.never {
+			r.machine.running.Go(func() {
+				if sleep(powered, s.stops.after) == nil {
+					r.exit(uid, s, exitStopped)
+				}
+			})
+		}
+	}
+	heeds := s.stops.heeds(s.asked, now.Add(grace))
+	r.mu.Unlock()
+
+	if heeds {
+		select {
+		case <-s.stopped:
+		case <-ctx.Done():
+		}
+	} else if sleep(ctx, grace) == nil {
+		r.exit(uid, s, exitKilled)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.ready = false
+	return nil
+}
+
+// exit ends what runs of a sandbox.
+func (r *containerRuntime) exit(uid types.UID, s *sandbox, code int32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !s.runs() {
+		return
+	}
+	for i := range s.containers {
+		if c := &s.containers[i]; c.running() {
+			c.finished, c.exitCode = time.Now(), code
+		}
+	}
+	close(s.stopped)
+	r.machine.ledger.ends(r.machine.spec.Name, uid)
+}
+
+// losePower ends everything at once. Nobody is left to take note of it.
+func (r *containerRuntime) losePower() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.pods {
+		s.ready = false
+		if !s.runs() {
+			continue
+		}
+		for i := range s.containers {
+			if c := &s.containers[i]; c.running() {
+				c.finished, c.lost = time.Now(), true
+			}
+		}
+		close(s.stopped)
+	}
+	r.machine.ledger.endsNode(r.machine.spec.Name)
+}
+
+// boot lets the runtime find out what the power's loss has left. Like containerd, it
+// takes a container that ran and has no task any more for ended now, by a code and a
+// reason that say that it does not know.
+func (r *containerRuntime) boot(powered context.Context, bootID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.powered, r.bootID = powered, bootID
+	if r.forgets {
+		clear(r.pods)
+	}
+	for _, s := range r.pods {
+		for i := range s.containers {
+			if c := &s.containers[i]; c.lost {
+				c.lost, c.finished, c.exitCode, c.reason = false, time.Now(), exitUnknown, reasonUnknown
+			}
+		}
+	}
+}
+
+// running are the pods of which a container runs, sorted.
+func (r *containerRuntime) running() []types.UID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var uids []types.UID
+	for uid, s := range r.pods {
+		if s.runs() {
+			uids = append(uids, uid)
+		}
+	}
+	slices.Sort(uids)
+	return uids
+}
+
+// runs says whether a container of the pod runs.
+func (r *containerRuntime) runs(uid types.UID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pods[uid].runs()
 }
 
 // status returns a copy of what runs or ran of a pod; the zero sandbox if nothing ever did.
@@ -157,8 +298,9 @@ func (r *containerRuntime) forget(uid types.UID) {
 	delete(r.pods, uid)
 }
 
-func containerID(pod types.UID, name string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s", pod, name))
+// containerID names a container of the nth sandbox of its machine.
+func containerID(pod types.UID, name string, sandbox int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", pod, name, sandbox))
 	return "containerd://" + hex.EncodeToString(sum[:])
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,10 +17,6 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 )
-
-// Driver is the CSI driver of every disk and the provisioner of every class: a
-// disk can be reached from the nodes of the zone in which it was made.
-const Driver = "zonal.sim.holdfast.dev"
 
 const (
 	provisionerAgent = "csi-provisioner/v1 (linux/amd64) kubernetes/sim"
@@ -37,6 +34,8 @@ const (
 // storage is the disks' side of the world. It is never cut off.
 type storage struct {
 	classes     []ClassSpec
+	drivers     []driver
+	answers     *answers
 	provisioner *provisioner
 	attacher    *attacher
 }
@@ -49,6 +48,11 @@ func newStorage(c Config, l *ledger) (*storage, error) {
 		}
 		classes[class.Name] = class
 	}
+	for _, node := range c.Nodes {
+		if node.AttachLimit > 0 {
+			l.attachLimits[node.Name] = node.AttachLimit
+		}
+	}
 	provisioning, err := kubernetes.NewForConfig(c.REST(provisionerAgent))
 	if err != nil {
 		return nil, fmt.Errorf("provisioner's client: %w", err)
@@ -57,31 +61,33 @@ func newStorage(c Config, l *ledger) (*storage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attacher's client: %w", err)
 	}
+	answers := newAnswers()
 	return &storage{
 		classes:     c.Classes,
+		drivers:     driversOf(c.Classes),
+		answers:     answers,
 		provisioner: &provisioner{api: provisioning, ledger: l, classes: classes},
-		attacher:    &attacher{api: attaching, ledger: l},
+		attacher:    &attacher{api: attaching, ledger: l, answers: answers},
 	}, nil
 }
 
-// start makes the driver and the classes known and lets the sidecars run until ctx ends.
+func (s *storage) hasClass(name string) bool {
+	return slices.ContainsFunc(s.classes, func(c ClassSpec) bool { return c.Name == name })
+}
+
+// start makes the drivers and the classes known and lets the sidecars run until ctx ends.
 func (s *storage) start(ctx context.Context, running *sync.WaitGroup) error {
-	yes, no := true, false
 	api := s.provisioner.api.StorageV1()
-	_, err := api.CSIDrivers().Create(ctx, &storagev1.CSIDriver{
-		ObjectMeta: metav1.ObjectMeta{Name: Driver},
-		Spec: storagev1.CSIDriverSpec{
-			AttachRequired: &yes, PodInfoOnMount: &no,
-			VolumeLifecycleModes: []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecyclePersistent},
-		},
-	}, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("driver %s: %w", Driver, err)
+	for _, d := range s.drivers {
+		_, err := api.CSIDrivers().Create(ctx, d.object(), metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("driver %s: %w", d.name, err)
+		}
 	}
 	for _, class := range s.classes {
 		mode, policy := storagev1.VolumeBindingWaitForFirstConsumer, corev1.PersistentVolumeReclaimDelete
 		_, err := api.StorageClasses().Create(ctx, &storagev1.StorageClass{
-			ObjectMeta: metav1.ObjectMeta{Name: class.Name}, Provisioner: Driver,
+			ObjectMeta: metav1.ObjectMeta{Name: class.Name}, Provisioner: class.driver().name,
 			VolumeBindingMode: &mode, ReclaimPolicy: &policy,
 		}, metav1.CreateOptions{})
 		if err != nil && !apierrors.IsAlreadyExists(err) {
@@ -97,6 +103,12 @@ func (s *storage) start(ctx context.Context, running *sync.WaitGroup) error {
 // follow calls sync with the key of every object of an informer that appears or
 // changes, again after an error, never twice at once for one key, until ctx ends.
 func follow(ctx context.Context, running *sync.WaitGroup, informer cache.SharedIndexInformer, sync func(context.Context, string) error) error {
+	return followChanges(ctx, running, informer, func(any, any) bool { return true }, sync)
+}
+
+// followChanges is follow, blind to the changes that do not matter.
+func followChanges(ctx context.Context, running *sync.WaitGroup, informer cache.SharedIndexInformer,
+	matters func(before, now any) bool, sync func(context.Context, string) error) error {
 	queue := workqueue.NewTypedRateLimitingQueue(
 		workqueue.NewTypedItemExponentialFailureRateLimiter[string](sidecarRetryMin, sidecarRetryMax))
 	enqueue := func(object any) {
@@ -105,7 +117,12 @@ func follow(ctx context.Context, running *sync.WaitGroup, informer cache.SharedI
 		}
 	}
 	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: enqueue, UpdateFunc: func(_, now any) { enqueue(now) }, DeleteFunc: enqueue,
+		AddFunc: enqueue, DeleteFunc: enqueue,
+		UpdateFunc: func(before, now any) {
+			if matters(before, now) {
+				enqueue(now)
+			}
+		},
 	}); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type State struct {
 	// not, sorted by namespace, pod, node and container.
 	Processes []Process
 	// Writers are all live write paths that a running pod uses, sorted by disk,
-	// node and pod.
+	// node and pod. A path that is read-only is none of them.
 	Writers []Writer
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -26,35 +27,57 @@ const (
 )
 
 // volumes mounts and unmounts what the pods of one kubelet need, and knows what
-// belongs in the node's volumesInUse (docs/kubernetes-facts.md §2).
+// belongs in the node's volumesInUse (docs/kubernetes-facts.md §2). It is the
+// kubelet's idea of the machine's mounts, lost when the kubelet restarts.
+//
+//	wanted ──(attached, as the API says)──> actual ──> staged ──> published
+//	       <──(forgotten: not in use)────── actual <── unstaged <── unpublished
 type volumes struct {
 	kubelet *kubelet
+	mounts  *mounts
 
 	mu sync.Mutex
-	// wanted are the volumes of pods that should have them, mounted those that
-	// pods have: the desired and the actual state of the world.
-	wanted, mounted map[types.UID]map[corev1.UniqueVolumeName]podVolume
-	// devices are the volumes that are mounted for the whole node.
-	devices map[corev1.UniqueVolumeName]bool
+	// wanted is the desired state of the world: the volumes that pods should have.
+	wanted map[types.UID]map[corev1.UniqueVolumeName]podVolume
+	// actual is the actual state: the volumes that are at the node, with or without
+	// a pod that has them.
+	actual map[corev1.UniqueVolumeName]*volumeAtNode
 	// reported are the volumes that the API has in volumesInUse.
 	reported map[corev1.UniqueVolumeName]bool
+	// synced once the actual state tells of all mounts. Until then nothing new is
+	// said of volumesInUse (docs/kubernetes-facts.md §2.7).
+	synced bool
+	// rebuilt is closed when reconstruct has done its work.
+	rebuilt chan struct{}
+}
+
+// volumeAtNode is one volume of the actual state.
+type volumeAtNode struct {
+	// attachable volumes are in use as long as they are here. A reconstructed one
+	// may be wrong about it.
+	attachable bool
+	pods       map[types.UID]podVolume
 }
 
 // podVolume is one CSI volume as a pod uses it.
 type podVolume struct {
 	name           corev1.UniqueVolumeName
 	driver, handle string
+	attachable     bool
 	exclusive      bool // ReadWriteOncePod
 	mount          mount
 }
 
+// newVolumes knows nothing yet. On a machine with mounts that is not the truth:
+// reconstruct must follow.
 func newVolumes(k *kubelet) *volumes {
 	return &volumes{
-		kubelet:  k,
+		kubelet: k, mounts: k.machine.mounts,
 		wanted:   map[types.UID]map[corev1.UniqueVolumeName]podVolume{},
-		mounted:  map[types.UID]map[corev1.UniqueVolumeName]podVolume{},
-		devices:  map[corev1.UniqueVolumeName]bool{},
+		actual:   map[corev1.UniqueVolumeName]*volumeAtNode{},
 		reported: map[corev1.UniqueVolumeName]bool{},
+		synced:   len(k.machine.mounts.pods()) == 0,
+		rebuilt:  make(chan struct{}),
 	}
 }
 
@@ -69,15 +92,27 @@ func attachmentName(driver, handle, node string) string {
 	return "csi-" + hex.EncodeToString(sum[:])
 }
 
-// inUse is the node's volumesInUse: every volume from the decision that a pod
-// should have it until it is mounted nowhere on the node.
-func (v *volumes) inUse() []corev1.UniqueVolumeName {
+// inUse is the node's volumesInUse: every attachable volume from the decision that
+// a pod should have it until it is mounted nowhere on the node
+// (docs/kubernetes-facts.md §2.1). last is the list as the API has it, which stands
+// until this kubelet knows better.
+func (v *volumes) inUse(last []corev1.UniqueVolumeName) []corev1.UniqueVolumeName {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	names := maps.Clone(v.devices)
-	for _, wanted := range v.wanted {
-		for name := range wanted {
+	if !v.synced {
+		return last
+	}
+	names := map[corev1.UniqueVolumeName]bool{}
+	for name, at := range v.actual {
+		if at.attachable {
 			names[name] = true
+		}
+	}
+	for _, wanted := range v.wanted {
+		for name, volume := range wanted {
+			if volume.attachable {
+				names[name] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
@@ -111,20 +146,18 @@ func (v *volumes) mount(ctx context.Context, pod *corev1.Pod) error {
 	}
 	v.want(pod.UID, needed)
 	for _, volume := range needed {
-		for !v.isReported(volume.name) {
-			if err := sleep(ctx, reconcilePeriod); err != nil {
-				return err
-			}
+		if err := v.waitUntilAttached(ctx, volume); err != nil {
+			return err
 		}
-		if err := retry(ctx, func() error { return v.mountOne(ctx, pod.UID, volume) }); err != nil {
+		if err := retry(ctx, func() error { return v.mountOne(ctx, volume) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// resolve reads the pod's claims and their volumes. Volumes that need no attaching
-// are none of the world's business.
+// resolve reads the pod's claims, their volumes and the drivers of those. Volumes
+// of no driver are none of the world's business.
 func (v *volumes) resolve(ctx context.Context, pod *corev1.Pod) ([]podVolume, error) {
 	var needed []podVolume
 	for _, volume := range pod.Spec.Volumes {
@@ -143,18 +176,39 @@ func (v *volumes) resolve(ctx context.Context, pod *corev1.Pod) ([]podVolume, er
 		if err != nil {
 			return nil, err
 		}
-		if csi := pv.Spec.CSI; csi != nil {
-			needed = append(needed, podVolume{
-				name: volumeName(csi.Driver, csi.VolumeHandle), driver: csi.Driver, handle: csi.VolumeHandle,
-				exclusive: slices.Contains(pv.Spec.AccessModes, corev1.ReadWriteOncePod),
-				mount: mount{
-					disk: csi.VolumeHandle, node: v.kubelet.machine.spec.Name,
-					namespace: pod.Namespace, pod: pod.Name, uid: pod.UID,
-				},
-			})
+		csi := pv.Spec.CSI
+		if csi == nil {
+			continue
 		}
+		attachable, err := v.mustAttach(ctx, csi.Driver)
+		if err != nil {
+			return nil, err
+		}
+		needed = append(needed, podVolume{
+			name: volumeName(csi.Driver, csi.VolumeHandle), driver: csi.Driver, handle: csi.VolumeHandle,
+			attachable: attachable,
+			exclusive:  slices.Contains(pv.Spec.AccessModes, corev1.ReadWriteOncePod),
+			mount: mount{
+				disk: csi.VolumeHandle, node: v.kubelet.machine.spec.Name,
+				namespace: pod.Namespace, pod: pod.Name, uid: pod.UID,
+				readOnly: readsOnly(pod, volume, pv),
+			},
+		})
 	}
 	return needed, nil
+}
+
+// mustAttach: a driver without a CSIDriver object counts as one that attaches
+// (docs/kubernetes-facts.md §2.2).
+func (v *volumes) mustAttach(ctx context.Context, driver string) (bool, error) {
+	d, err := v.kubelet.api.StorageV1().CSIDrivers().Get(ctx, driver, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return d.Spec.AttachRequired == nil || *d.Spec.AttachRequired, nil
 }
 
 // claimOf is the name of the claim behind a pod's volume, or empty.
@@ -168,6 +222,35 @@ func claimOf(pod *corev1.Pod, volume corev1.Volume) string {
 	return ""
 }
 
+// readsOnly says whether nothing of the pod can write to a volume: because of the
+// volume, of the pod's use of it, or because each container that mounts it mounts
+// it read-only. A volume that no container mounts may be written to: what is not
+// known to be harmless is not.
+func readsOnly(pod *corev1.Pod, volume corev1.Volume, pv *corev1.PersistentVolume) bool {
+	modes := pv.Spec.AccessModes
+	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m corev1.PersistentVolumeAccessMode) bool { return m != corev1.ReadOnlyMany }) {
+		return true
+	}
+	if pv.Spec.CSI.ReadOnly || volume.PersistentVolumeClaim != nil && volume.PersistentVolumeClaim.ReadOnly {
+		return true
+	}
+	mounted, written := false, false
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for _, c := range containers {
+			for _, m := range c.VolumeMounts {
+				if m.Name == volume.Name {
+					mounted, written = true, written || !m.ReadOnly
+				}
+			}
+			// A block device is always open to writes.
+			for _, d := range c.VolumeDevices {
+				written = written || d.Name == volume.Name
+			}
+		}
+	}
+	return mounted && !written
+}
+
 func (v *volumes) want(uid types.UID, needed []podVolume) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -177,86 +260,159 @@ func (v *volumes) want(uid types.UID, needed []podVolume) {
 	}
 }
 
-// mountOne mounts a volume that is in volumesInUse, once live reads of the node
-// and of the VolumeAttachment both say that it is attached
-// (docs/kubernetes-facts.md §2.4).
-func (v *volumes) mountOne(ctx context.Context, uid types.UID, volume podVolume) error {
+// waitUntilAttached puts a wanted volume into the actual state: at once if nothing
+// attaches it, and otherwise when it is in volumesInUse and then in volumesAttached
+// (docs/kubernetes-facts.md §2.4). A volume that is there already, for another pod
+// or by reconstruction, is not asked about again.
+func (v *volumes) waitUntilAttached(ctx context.Context, volume podVolume) error {
+	v.mu.Lock()
+	at := v.actual[volume.name]
+	v.mu.Unlock()
+	if at != nil {
+		return ctx.Err()
+	}
+	if volume.attachable {
+		for !v.isReported(volume.name) {
+			if err := sleep(ctx, reconcilePeriod); err != nil {
+				return err
+			}
+		}
+		if err := retry(ctx, func() error { return v.verifyAttached(ctx, volume) }); err != nil {
+			return err
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.actual[volume.name] == nil {
+		v.actual[volume.name] = &volumeAtNode{attachable: volume.attachable, pods: map[types.UID]podVolume{}}
+	}
+	return nil
+}
+
+// verifyAttached reads the node's status, live.
+func (v *volumes) verifyAttached(ctx context.Context, volume podVolume) error {
 	nodeName := v.kubelet.machine.spec.Name
 	node, err := v.kubelet.api.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(node.Status.VolumesAttached, func(a corev1.AttachedVolume) bool { return a.Name == volume.name }) {
+	if !lists(node.Status.VolumesAttached, volume.name) {
 		return fmt.Errorf("volume %s: not attached according to the status of node %s", volume.handle, nodeName)
 	}
-	name := attachmentName(volume.driver, volume.handle, nodeName)
-	attachment, err := v.kubelet.api.StorageV1().VolumeAttachments().Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	if !attachment.Status.Attached {
-		return fmt.Errorf("volume %s: not attached according to volume attachment %s", volume.handle, name)
+	return nil
+}
+
+func lists(attached []corev1.AttachedVolume, name corev1.UniqueVolumeName) bool {
+	return slices.ContainsFunc(attached, func(a corev1.AttachedVolume) bool { return a.Name == name })
+}
+
+// mountOne stages a volume and publishes it to the pod, once a live read of the
+// VolumeAttachment says that it is attached, where there is one
+// (docs/kubernetes-facts.md §2.4).
+func (v *volumes) mountOne(ctx context.Context, volume podVolume) error {
+	if volume.attachable {
+		name := attachmentName(volume.driver, volume.handle, v.kubelet.machine.spec.Name)
+		attachment, err := v.kubelet.api.StorageV1().VolumeAttachments().Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if !attachment.Status.Attached {
+			return fmt.Errorf("volume %s: not attached according to volume attachment %s", volume.handle, name)
+		}
 	}
 
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for other, mounted := range v.mounted {
-		if _, ok := mounted[volume.name]; ok && volume.exclusive && other != uid {
-			return fmt.Errorf("volume %s: in use by another pod and ReadWriteOncePod", volume.handle)
+	at := v.actual[volume.name]
+	if volume.exclusive && !onlyPod(at.pods, volume.mount.uid) {
+		return fmt.Errorf("volume %s: in use by another pod and ReadWriteOncePod", volume.handle)
+	}
+	v.mounts.stage(volume.name)
+	v.mounts.publish(volume)
+	at.pods[volume.mount.uid] = volume
+	return nil
+}
+
+// onlyPod says whether no pod but this one is among them.
+func onlyPod(pods map[types.UID]podVolume, uid types.UID) bool {
+	for other := range pods {
+		if other != uid {
+			return false
 		}
 	}
-	if v.mounted[uid] == nil {
-		v.mounted[uid] = map[corev1.UniqueVolumeName]podVolume{}
-	}
-	v.mounted[uid][volume.name], v.devices[volume.name] = volume, true
-	v.kubelet.machine.ledger.mountsDisk(volume.mount)
-	return nil
+	return true
 }
 
 // unmount takes the volumes of a pod whose containers have stopped away from it,
 // and returns when it has none. The node's own mounts go a little later.
 func (v *volumes) unmount(ctx context.Context, uid types.UID) error {
-	v.mu.Lock()
-	none := len(v.wanted[uid])+len(v.mounted[uid]) == 0
-	v.mu.Unlock()
-	if none {
+	if !v.has(uid) {
 		return nil
 	}
 	if err := sleep(ctx, reconcilePeriod); err != nil {
 		return err
 	}
-
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	mounted := v.mounted[uid]
-	delete(v.wanted, uid)
-	delete(v.mounted, uid)
-	for _, name := range slices.Sorted(maps.Keys(mounted)) {
-		v.kubelet.machine.ledger.unmountsDisk(mounted[name].mount)
-	}
-	v.kubelet.running.Go(func() {
-		if sleep(ctx, reconcilePeriod) == nil {
-			v.unmountDevices()
-		}
-	})
+	v.unpublish(uid)
+	v.kubelet.running.Go(func() { v.settle(ctx) })
 	return nil
 }
 
-// unmountDevices gives up what no pod has or should have: only now does it leave
-// volumesInUse (docs/kubernetes-facts.md §2.5).
-func (v *volumes) unmountDevices() {
+// has says whether the pod has volumes or should have any.
+func (v *volumes) has(uid types.UID) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for name := range v.devices {
-		if !uses(v.mounted, name) && !uses(v.wanted, name) {
-			delete(v.devices, name)
+	for _, at := range v.actual {
+		if _, ok := at.pods[uid]; ok {
+			return true
+		}
+	}
+	return len(v.wanted[uid]) > 0
+}
+
+func (v *volumes) unpublish(uid types.UID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.wanted, uid)
+	for _, name := range slices.Sorted(maps.Keys(v.actual)) {
+		if volume, ok := v.actual[name].pods[uid]; ok {
+			v.mounts.unpublish(volume)
+			delete(v.actual[name].pods, uid)
 		}
 	}
 }
 
-func uses(pods map[types.UID]map[corev1.UniqueVolumeName]podVolume, name corev1.UniqueVolumeName) bool {
-	for _, volumes := range pods {
-		if _, ok := volumes[name]; ok {
+// settle gives up what no pod has or should have: it unstages it, and one look
+// later forgets it. Only then does it leave volumesInUse
+// (docs/kubernetes-facts.md §2.5).
+func (v *volumes) settle(ctx context.Context) {
+	if sleep(ctx, reconcilePeriod) != nil {
+		return
+	}
+	v.eachUnused(v.mounts.unstage)
+	if sleep(ctx, reconcilePeriod) != nil {
+		return
+	}
+	v.eachUnused(func(name corev1.UniqueVolumeName) {
+		if !v.mounts.isStaged(name) {
+			delete(v.actual, name)
+		}
+	})
+}
+
+func (v *volumes) eachUnused(f func(corev1.UniqueVolumeName)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(v.actual)) {
+		if len(v.actual[name].pods) == 0 && !v.isWanted(name) {
+			f(name)
+		}
+	}
+}
+
+// isWanted is called with the lock held.
+func (v *volumes) isWanted(name corev1.UniqueVolumeName) bool {
+	for _, wanted := range v.wanted {
+		if _, ok := wanted[name]; ok {
 			return true
 		}
 	}

@@ -22,6 +22,9 @@ type Config struct {
 	// REST returns a configuration for the API server, with its Transport set, for
 	// a client with this user agent. Every call must return a value of its own.
 	REST func(userAgent string) *rest.Config
+	// Cloud: the machines are a cloud's instances. Their nodes carry provider IDs, and
+	// the cloud can take a machine back.
+	Cloud bool
 	// Observe is told of every change of the ground truth; nil: nobody is.
 	Observe Observer
 }
@@ -34,11 +37,21 @@ type NodeSpec struct {
 	Capacity corev1.ResourceList
 	// Labels are added to those that every node has.
 	Labels map[string]string
+	// AttachLimit is how many disks can be attached to it; 0: any number.
+	AttachLimit int
+	// RuntimeForgets: with a reboot the container runtime loses what it knew of its
+	// containers, as where CRI-O wipes its storage.
+	RuntimeForgets bool
 }
 
 // ClassSpec is a kind of disk and how its storage behaves.
 type ClassSpec struct {
 	Name string
+	// Topology is from where its disks can be reached; Zone if empty.
+	Topology Topology
+	// Unattached disks are reached without being attached, so nothing ever refuses
+	// or fences a node (H14). Those of Node and Anywhere always are.
+	Unattached bool
 	// Attach and Detach are how long the storage takes for it.
 	Attach, Detach time.Duration
 	// DetachFences says whether a finished detach cuts off the writes of a node
@@ -112,7 +125,7 @@ func (w *World) Start(ctx context.Context) error {
 		return fmt.Errorf("storage: %w", err)
 	}
 	for _, m := range w.machines {
-		m.kubelet.start(ctx)
+		m.start(ctx)
 	}
 	giveUp := time.NewTimer(startTimeout)
 	defer giveUp.Stop()
@@ -142,8 +155,8 @@ func (w *World) Apply(ctx context.Context, f Fault) error {
 	return nil
 }
 
-// Silent says whether a node is cut off from the API server at this moment. It is
-// false for a node that does not exist.
+// Silent says whether a node is cut off from the API server at this moment, or has
+// no power. It is false for a node that does not exist.
 func (w *World) Silent(node string) bool {
 	m := w.byName[node]
 	return m != nil && m.link.silent()

@@ -20,7 +20,8 @@ import (
 	"github.com/holdfast-dev/holdfast/sim/world"
 )
 
-// stage is a world with a real API server and no controllers: the tests play their parts.
+// stage is a world with a real API server. There are controllers and a scheduler if
+// the test says so; otherwise it plays their parts.
 type stage struct {
 	*world.World
 	t   *testing.T
@@ -31,12 +32,19 @@ type stage struct {
 	states []world.State
 }
 
-// play runs a story in virtual time: nodes a and b in zones of their own, a class
-// whose detach fences and one whose detach does not.
+// play runs a story in virtual time, without controllers: nodes a and b in zones of
+// their own, of which b has a runtime that forgets, a class whose detach fences and
+// one whose detach does not.
 func play(t *testing.T, story func(*stage) error) {
 	t.Helper()
+	playOn(t, engine.StartAPIServer, func(*world.Config) {}, story)
+}
+
+// playOn is play on another server, in a world that is changed before it begins.
+func playOn(t *testing.T, start func(context.Context) (*engine.APIServer, error), change func(*world.Config), story func(*stage) error) {
+	t.Helper()
 	err := engine.InVirtualTime(func(ctx context.Context) error {
-		server, err := engine.StartAPIServer(ctx)
+		server, err := start(ctx)
 		if err != nil {
 			return err
 		}
@@ -50,9 +58,9 @@ func play(t *testing.T, story func(*stage) error) {
 		capacity := corev1.ResourceList{
 			corev1.ResourceCPU: resource.MustParse("8"), corev1.ResourceMemory: resource.MustParse("32Gi"), corev1.ResourcePods: resource.MustParse("110"),
 		}
-		s.World, err = world.New(world.Config{
+		config := world.Config{
 			Nodes: []world.NodeSpec{
-				{Name: "b", Zone: "z2", Region: "r", Capacity: capacity},
+				{Name: "b", Zone: "z2", Region: "r", Capacity: capacity, RuntimeForgets: true},
 				{Name: "a", Zone: "z1", Region: "r", Capacity: capacity, Labels: map[string]string{"disk": "ssd"}},
 			},
 			Classes: []world.ClassSpec{
@@ -61,8 +69,9 @@ func play(t *testing.T, story func(*stage) error) {
 			},
 			REST:    server.RESTConfig,
 			Observe: s.observe,
-		})
-		if err != nil {
+		}
+		change(&config)
+		if s.World, err = world.New(config); err != nil {
 			return err
 		}
 		if err := s.Start(s.ctx); err != nil {

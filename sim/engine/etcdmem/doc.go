@@ -19,6 +19,10 @@
 // with codes.Unimplemented, never with a guess. What reaches a limit is answered
 // with the error an etcd gives, see limits.
 //
+// That this is so is not for the package to say: package conformance runs the API
+// server's storage suite over it and over a real etcd, and the simulator plays the
+// same scenario over both (package etcdreal).
+//
 // # Layers
 //
 //	history   versions, log and compaction: pure, no lock, no clock, no protobuf

@@ -217,9 +217,15 @@ func watchKeyOf(r *http.Request) watchKey {
 	return watchKey{component, resourceOf(r.URL.Path)}
 }
 
-// resourceOf takes the resource from /api/v1/[namespaces/<ns>/]<resource> and
-// /apis/<group>/<version>/[namespaces/<ns>/]<resource>.
+// resourceOf is the resource that a path is about.
 func resourceOf(path string) string {
+	resource, _, _ := pathOf(path)
+	return resource
+}
+
+// pathOf takes apart /api/v1/[namespaces/<ns>/]<resource>[/<name>[/<subresource>]]
+// and /apis/<group>/<version>/[namespaces/<ns>/]<resource>[/<name>[/<subresource>]].
+func pathOf(path string) (resource, name, subresource string) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	switch {
 	case len(parts) > 2 && parts[0] == "api":
@@ -227,12 +233,13 @@ func resourceOf(path string) string {
 	case len(parts) > 3 && parts[0] == "apis":
 		parts = parts[3:]
 	default:
-		return ""
+		return "", "", ""
 	}
 	if len(parts) > 2 && parts[0] == "namespaces" {
 		parts = parts[2:]
 	}
-	return parts[0]
+	parts = append(parts, "", "")
+	return parts[0], parts[1], parts[2]
 }
 
 // stalls is the set of watches that deliver nothing.

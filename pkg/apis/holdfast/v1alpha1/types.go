@@ -147,10 +147,10 @@ type Incarnation struct {
 	PodUID types.UID `json:"podUID"`
 
 	// Nodes has every node on which a bind was tried, for a bind whose answer was
-	// lost may still land (docs/kubernetes-facts.md H16). At most 8.
+	// lost may still land (docs/kubernetes-facts.md H16). Two nodes of one name are
+	// two entries, told apart by their UIDs. At most 8.
 	// +kubebuilder:validation:MaxItems=8
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	// +optional
 	Nodes []CandidateNode `json:"nodes,omitempty"`
 
@@ -170,15 +170,55 @@ type Incarnation struct {
 // CandidateNode is a node on which the incarnation runs or may run.
 type CandidateNode struct {
 	Name string `json:"name"`
-	// UID tells this node from a later one of the same name.
+	// UID tells this node from another one of the same name; empty if it was not
+	// known, and then nothing that is said of a node is said of this one.
 	// +optional
 	UID types.UID `json:"uid,omitempty"`
-	// BootIDs are the boots seen on the node while the pod's object existed. At most 8.
+	// BootIDs are the boots that the incarnation may have run on: those seen on the
+	// node up to the first sight of the deletion, at which it is read live. At most 8.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=atomic
 	// +optional
 	BootIDs []string `json:"bootIDs,omitempty"`
+	// LaterBootIDs are boots that were reported since (docs/kubernetes-facts.md
+	// §1.5), as far as anybody needs to know: at most 2.
+	// +kubebuilder:validation:MaxItems=2
+	// +listType=atomic
+	// +optional
+	LaterBootIDs []string `json:"laterBootIDs,omitempty"`
+	// Removal is how the Node object of this UID went; nil if nobody saw it go.
+	// +optional
+	Removal *NodeRemoval `json:"removal,omitempty"`
 }
+
+// NodeRemoval is what the end of a Node object showed. That the object is gone
+// proves nothing by itself: anybody can delete it while the machine runs (H3).
+type NodeRemoval struct {
+	// Time is when its DELETED event came.
+	Time metav1.Time `json:"time"`
+	// Ready is the status of the final object's Ready condition; Unknown if it had none.
+	Ready corev1.ConditionStatus `json:"ready"`
+	// Ground is what says that the machine itself is gone; empty: nothing does.
+	// +optional
+	Ground RemovalGround `json:"ground,omitempty"`
+}
+
+// RemovalGround is who says that the machine of a removed Node runs no more.
+//
+// +kubebuilder:validation:Enum="";InstanceGone;InstanceShutDown;InstanceTerminated
+type RemovalGround string
+
+const (
+	// InstanceGone: the cloud controller's event for this Node UID says that the
+	// instance does not exist.
+	InstanceGone RemovalGround = "InstanceGone"
+	// InstanceShutDown: the final object had the cloud controller's shutdown taint
+	// and was not Ready.
+	InstanceShutDown RemovalGround = "InstanceShutDown"
+	// InstanceTerminated: the final object still had the finalizer of an autoscaler
+	// that takes it off when it has terminated the instance.
+	InstanceTerminated RemovalGround = "InstanceTerminated"
+)
 
 // VolumeUse is a claim in use, with the volume that it was bound to.
 type VolumeUse struct {
@@ -201,6 +241,15 @@ const (
 	NeverBound EvidenceKind = "NeverBound"
 	// KubeletConfirmed: the kubelet itself reported every container terminated.
 	KubeletConfirmed EvidenceKind = "KubeletConfirmed"
+	// Rebooted: every machine that it may have run on has booted twice since its
+	// deletion was first seen.
+	Rebooted EvidenceKind = "Rebooted"
+	// Fenced: a taint that says that the node is out of service, or shut down, was
+	// set on it while it was not Ready. Somebody's word.
+	Fenced EvidenceKind = "Fenced"
+	// NodeRemoved: the Node object is gone, and the cloud or an autoscaler says that
+	// the machine is too. Somebody's word.
+	NodeRemoved EvidenceKind = "NodeRemoved"
 	// Attested: a human's word for this pod UID.
 	Attested EvidenceKind = "Attested"
 )

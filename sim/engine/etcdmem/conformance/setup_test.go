@@ -23,7 +23,40 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/holdfast-dev/holdfast/sim/engine/etcdmem"
+	"github.com/holdfast-dev/holdfast/sim/engine/etcdreal"
 )
+
+// opener opens a new store, which ends with the test and tells idle watches so often
+// how far they are.
+type opener func(tb testing.TB, progressInterval time.Duration) *clientv3.Client
+
+// stores are what is judged.
+var stores = []struct {
+	name string
+	open opener
+}{
+	{"memory", openMemory},
+	{"etcd", openEtcd},
+}
+
+func openMemory(tb testing.TB, progressInterval time.Duration) *clientv3.Client {
+	store := etcdmem.New(etcdmem.WithProgressInterval(progressInterval))
+	tb.Cleanup(store.Close)
+	return store.Client()
+}
+
+func openEtcd(tb testing.TB, progressInterval time.Duration) *clientv3.Client {
+	tb.Helper()
+	store, err := etcdreal.Start(etcdreal.Options{
+		Folder: tb.TempDir(), ProgressInterval: progressInterval,
+		Fail: func(err error) { tb.Error(err) },
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(store.Close)
+	return store.Client()
+}
 
 var codecs = func() serializer.CodecFactory {
 	scheme := runtime.NewScheme()
@@ -33,6 +66,16 @@ var codecs = func() serializer.CodecFactory {
 	return serializer.NewCodecFactory(scheme)
 }()
 
+func newCodec() runtime.Codec { return codecs.LegacyCodec(examplev1.SchemeGroupVersion) }
+
+// pods is the resource that is stored.
+var pods = schema.GroupResource{Resource: "pods"}
+
+const podsPrefix = "/pods/"
+
+func newPod() runtime.Object     { return &example.Pod{} }
+func newPodList() runtime.Object { return &example.PodList{} }
+
 // layer is the API server's storage of pods on a store of its own.
 type layer struct {
 	storage.Interface
@@ -40,35 +83,29 @@ type layer struct {
 	codec  runtime.Codec
 }
 
-// newClient makes a client of a new store, which ends with the test.
-func newClient(t *testing.T, options ...etcdmem.Option) *etcdk8s.Client {
-	t.Helper()
-	store := etcdmem.New(options...)
-	t.Cleanup(store.Close)
-	client := &etcdk8s.Client{Client: store.Client()}
-	client.Kubernetes = client
-	return client
+// kubernetesClient is the client as the storage layer wants it.
+func kubernetesClient(client *clientv3.Client) *etcdk8s.Client {
+	c := &etcdk8s.Client{Client: client}
+	c.Kubernetes = c
+	return c
 }
 
 // newLayer builds on a client what a kube-apiserver builds for one resource, and
 // takes it down with the test.
-func newLayer(t *testing.T, client *etcdk8s.Client, transformer value.Transformer) *layer {
-	t.Helper()
-	l := &layer{client: client.Client, codec: codecs.LegacyCodec(examplev1.SchemeGroupVersion)}
+func newLayer(tb testing.TB, client *etcdk8s.Client, codec runtime.Codec, transformer value.Transformer) *layer {
+	tb.Helper()
+	l := &layer{client: client.Client, codec: codec}
 	compactor := etcd3.NewCompactor(l.client, 0, clock.RealClock{}, nil)
-	t.Cleanup(compactor.Stop)
+	tb.Cleanup(compactor.Stop)
 	versioner := storage.APIObjectVersioner{}
-	pods, err := etcd3.New(client, compactor, l.codec,
-		func() runtime.Object { return &example.Pod{} },
-		func() runtime.Object { return &example.PodList{} },
-		"", "/pods/", schema.GroupResource{Resource: "pods"}, transformer,
+	store, err := etcd3.New(client, compactor, l.codec, newPod, newPodList, "", podsPrefix, pods, transformer,
 		etcd3.LeaseManagerConfig{ReuseDurationSeconds: 1, MaxObjectCount: 1000},
 		etcd3.NewDefaultDecoder(l.codec, versioner), versioner)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(pods.Close)
-	l.Interface = pods
+	tb.Cleanup(store.Close)
+	l.Interface = store
 	return l
 }
 

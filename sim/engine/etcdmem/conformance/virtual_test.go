@@ -12,15 +12,13 @@ import (
 	"k8s.io/apiserver/pkg/apis/example"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
-
-	"github.com/holdfast-dev/holdfast/sim/engine/etcdmem"
 )
 
 // TestTheStorageLayerRunsInVirtualTime goes through the life of an object in a
 // bubble. The bubble also sees to it that nothing is left running.
 func TestTheStorageLayerRunsInVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLayer(t, newClient(t, etcdmem.WithProgressInterval(time.Minute)), identity.NewEncryptCheckTransformer())
+		l := newLayer(t, kubernetesClient(openMemory(t, time.Minute)), newCodec(), identity.NewEncryptCheckTransformer())
 		ctx := t.Context()
 		began := time.Now()
 
@@ -110,7 +108,7 @@ func pod(name string) *example.Pod {
 // virtual day of heartbeats.
 func TestTheCompactorKeepsTheStoreSmall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLayer(t, newClient(t), identity.NewEncryptCheckTransformer())
+		l := newLayer(t, kubernetesClient(openMemory(t, time.Minute)), newCodec(), identity.NewEncryptCheckTransformer())
 		startCompactor(t, l)
 		if err := l.Create(t.Context(), "/pods/ns/web-0", pod("web-0"), nil, 0); err != nil {
 			t.Fatal(err)

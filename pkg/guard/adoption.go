@@ -1,0 +1,140 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/wait"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// AdoptionMark is the name of the ConfigMap that says that every pod that was
+	// bound when Holdfast arrived is on the record. Without it no replacement may be
+	// bound: its predecessor could be one that nobody has written down yet.
+	AdoptionMark = "holdfast-adoption"
+	// adoptedSince is its one entry: when, in RFC 3339.
+	adoptedSince = "since"
+	// markRetry is how long after a refusal the mark is written again.
+	markRetry = 5 * time.Second
+)
+
+// adoption is the first pass over the pods that ran before Holdfast came.
+type adoption struct {
+	// marked is closed when the mark is seen in the API.
+	marked chan struct{}
+	mark   sync.Once
+	// passed is closed when every pod of the first list was reconciled.
+	passed chan struct{}
+
+	mu sync.Mutex
+	// due are the identities of the first list that were not reconciled yet; nil
+	// before the pass begins.
+	due sets.Set[types.NamespacedName]
+}
+
+func newAdoption() *adoption {
+	return &adoption{marked: make(chan struct{}), passed: make(chan struct{})}
+}
+
+// begin starts the pass over these identities.
+func (a *adoption) begin(due []types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.due = sets.New(due...)
+	if len(a.due) == 0 {
+		close(a.passed)
+	}
+}
+
+// done notes that an identity was reconciled without an error.
+func (a *adoption) done(key types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.due.Has(key) {
+		return
+	}
+	a.due.Delete(key)
+	if len(a.due) == 0 {
+		close(a.passed)
+	}
+}
+
+// isMarked reports whether the mark was seen.
+func (a *adoption) isMarked() bool {
+	select {
+	case <-a.marked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Adopted is closed once every pod that was bound when Holdfast came to the cluster
+// is on the record, by whichever replica. Until then no pod of the profile may be
+// placed.
+func (g *Guard) Adopted() <-chan struct{} { return g.adoption.marked }
+
+// markInformer watches for the mark.
+func (g *Guard) markInformer() (cache.SharedIndexInformer, error) {
+	informer := coreinformers.NewFilteredConfigMapInformer(g.kube, g.namespace, 0, nil, func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, AdoptionMark).String()
+	})
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: func(any) {
+		g.adoption.mark.Do(func() { close(g.adoption.marked) })
+	}})
+	return informer, err
+}
+
+// adopt makes the first pass, and sets the mark when it is done. It returns when
+// the mark is set, which may have been long ago, or when ctx ends.
+func (g *Guard) adopt(ctx context.Context) {
+	if g.adoption.isMarked() {
+		return
+	}
+	var due []types.NamespacedName
+	for _, obj := range g.pods.GetStore().List() {
+		if pod, ok := obj.(*v1.Pod); ok && pod.Spec.NodeName != "" && g.minds(pod) {
+			due = append(due, keyOf(pod))
+		}
+	}
+	// In this order: what is reconciled before the pass begins does not count for it.
+	g.adoption.begin(due)
+	for _, key := range due {
+		g.queue.Add(key)
+	}
+	select {
+	case <-g.adoption.passed:
+	case <-ctx.Done():
+		return
+	}
+	_ = wait.PollUntilContextCancel(ctx, markRetry, true, func(ctx context.Context) (bool, error) {
+		err := g.setMark(ctx)
+		if err != nil {
+			klog.FromContext(ctx).Error(err, "The mark of adoption is not set; no pod of the profile is placed until it is")
+		}
+		return err == nil, nil
+	})
+}
+
+func (g *Guard) setMark(ctx context.Context) error {
+	mark := &v1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: g.namespace, Name: AdoptionMark},
+		Data:       map[string]string{adoptedSince: g.clock.Now().UTC().Format(time.RFC3339)},
+	}
+	_, err := g.kube.CoreV1().ConfigMaps(g.namespace).Create(ctx, mark, metav1.CreateOptions{FieldManager: fieldManager})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("config map %s/%s: %w", g.namespace, AdoptionMark, err)
+	}
+	return nil
+}

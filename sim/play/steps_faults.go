@@ -1,0 +1,152 @@
+package play
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/sim/engine"
+	"github.com/holdfast-dev/holdfast/sim/engine/inproc"
+	"github.com/holdfast-dev/holdfast/sim/report"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
+	"github.com/holdfast-dev/holdfast/sim/world"
+)
+
+// onNode applies a fault to the node that a step's target finds.
+func (p *steps) onNode(ctx context.Context, s *scenario.Step, t *scenario.NodeTarget, fault func(node string) world.Fault) error {
+	node, err := p.find(ctx, s, t)
+	if err != nil {
+		return err
+	}
+	return p.world.Apply(ctx, fault(node))
+}
+
+func (p *steps) restartKubelet(ctx context.Context, s *scenario.Step) error {
+	k := s.RestartKubelet
+	return p.onNode(ctx, s, &k.NodeTarget, func(node string) world.Fault {
+		return world.RestartKubelet{Node: node, DownFor: k.DownFor.Duration}
+	})
+}
+
+func (p *steps) crash(ctx context.Context, s *scenario.Step) error {
+	return p.onNode(ctx, s, s.Crash, func(node string) world.Fault { return world.Crash{Node: node} })
+}
+
+func (p *steps) powerOn(ctx context.Context, s *scenario.Step) error {
+	return p.onNode(ctx, s, s.PowerOn, func(node string) world.Fault { return world.PowerOn{Node: node} })
+}
+
+func (p *steps) reboot(ctx context.Context, s *scenario.Step) error {
+	return p.onNode(ctx, s, &s.Reboot.NodeTarget, func(node string) world.Fault {
+		return world.Reboot{Node: node, DownFor: s.Reboot.DownFor.Duration}
+	})
+}
+
+func (p *steps) terminate(ctx context.Context, s *scenario.Step) error {
+	return p.onNode(ctx, s, s.Terminate, func(node string) world.Fault { return world.Terminate{Node: node} })
+}
+
+// storage is about every node where it finds none.
+func (p *steps) storage(ctx context.Context, s *scenario.Step) error {
+	answer := world.Storage{Class: s.Storage.Class, Attach: world.Answer(s.Storage.Attach), Detach: world.Answer(s.Storage.Detach)}
+	if s.Storage.NodeTarget == (scenario.NodeTarget{}) {
+		return p.world.Apply(ctx, answer)
+	}
+	return p.onNode(ctx, s, &s.Storage.NodeTarget, func(node string) world.Fault {
+		answer.Node = node
+		return answer
+	})
+}
+
+func (p *steps) deleteNode(ctx context.Context, s *scenario.Step) error {
+	return p.onNode(ctx, s, s.DeleteNode, func(node string) world.Fault { return world.DeleteNode{Node: node} })
+}
+
+func (p *steps) taint(ctx context.Context, s *scenario.Step) error {
+	t := s.Taint
+	return p.onNode(ctx, s, &t.NodeTarget, func(node string) world.Fault {
+		return world.Taint{Node: node, Taint: corev1.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect}, Remove: t.Remove}
+	})
+}
+
+func (p *steps) delete(ctx context.Context, s *scenario.Step) error {
+	namespace, name := scenario.SplitName(s.Delete.Pod)
+	return p.world.Apply(ctx, world.Delete{Namespace: namespace, Pod: name})
+}
+
+func (p *steps) stripFinalizers(ctx context.Context, s *scenario.Step) error {
+	namespace, name := scenario.SplitName(s.StripFinalizers.Pod)
+	return p.world.Apply(ctx, world.StripFinalizers{Namespace: namespace, Pod: name})
+}
+
+// deleteTenancy removes an ordinal's record, as a human does who wants to be rid of
+// a hold and knows no better.
+func (p *steps) deleteTenancy(ctx context.Context, s *scenario.Step) error {
+	client, err := versioned.NewForConfig(p.cluster.JSONConfig(world.OperatorAgent))
+	if err != nil {
+		return err
+	}
+	namespace, name := scenario.SplitName(s.DeleteTenancy.Pod)
+	tenancies := client.HoldfastV1alpha1().Tenancies(namespace)
+	if s.DeleteTenancy.StripFinalizers {
+		strip := []byte(`{"metadata":{"finalizers":null}}`)
+		if _, err := tenancies.Patch(ctx, name, types.MergePatchType, strip, metav1.PatchOptions{}); err != nil {
+			return fmt.Errorf("finalizers: %w", err)
+		}
+	}
+	return tenancies.Delete(ctx, name, metav1.DeleteOptions{})
+}
+
+func (p *steps) restartScheduler(_ context.Context, s *scenario.Step) error {
+	r := s.RestartScheduler
+	restart := engine.Restart{DownFor: r.DownFor.Duration}
+	if r.OnRequest == nil {
+		restart.Tell = func(runs bool) { p.tellScheduler(runs) }
+		return p.cluster.RestartScheduler(restart)
+	}
+	restart.On = &inproc.Request{Component: r.OnRequest.Component, Verb: r.OnRequest.Verb, Resource: r.OnRequest.Resource}
+	a := &awaited{index: p.index, step: s}
+	restart.Tell = func(runs bool) {
+		a.came.Store(true)
+		p.tellScheduler(runs)
+	}
+	if err := p.cluster.RestartScheduler(restart); err != nil {
+		return err
+	}
+	p.awaited = append(p.awaited, a)
+	return nil
+}
+
+// tellScheduler writes down what becomes of the process that schedules.
+func (p *steps) tellScheduler(runs bool) {
+	if runs {
+		p.seen.step("the scheduler is back, its caches filled")
+	} else {
+		p.seen.step("the scheduler's process ends")
+	}
+}
+
+// awaited is a step that waits for a request.
+type awaited struct {
+	index int
+	step  *scenario.Step
+	came  atomic.Bool
+}
+
+// unplayed are the steps that were not played, for a report at the end of the run. A
+// step that waited for a request in vain is one of them: what it is about has not
+// happened.
+func (p *steps) unplayed() []report.Check {
+	all := p.failed
+	for _, a := range p.awaited {
+		if !a.came.Load() {
+			all = append(all, notPlayed(a.index, a.step, "no such request was sent by the end of the run"))
+		}
+	}
+	return all
+}

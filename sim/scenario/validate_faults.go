@@ -1,0 +1,122 @@
+package scenario
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// What runs in the process that restartScheduler ends, by user agent.
+const (
+	componentScheduler = "kube-scheduler"
+	componentGuard     = "holdfast-guard"
+)
+
+// More closed lists of the format.
+var (
+	taintEffects        = []corev1.TaintEffect{corev1.TaintEffectNoExecute, corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule}
+	schedulerComponents = []string{componentScheduler, componentGuard}
+	requestVerbs        = []string{"get", "list", "watch", "create", "update", "patch", "delete"}
+)
+
+// faultTargets are those of the faults of nodes, kubelets and operators.
+func (s *Step) faultTargets() []target {
+	var targets []target
+	add := func(t *NodeTarget, action string) {
+		if t != nil {
+			targets = append(targets, target{t, action})
+		}
+	}
+	if k := s.RestartKubelet; k != nil {
+		add(&k.NodeTarget, "restartKubelet")
+	}
+	add(s.Crash, "crash")
+	add(s.PowerOn, "powerOn")
+	if r := s.Reboot; r != nil {
+		add(&r.NodeTarget, "reboot")
+	}
+	add(s.Terminate, "terminate")
+	add(s.DeleteNode, "deleteNode")
+	if t := s.Taint; t != nil {
+		add(&t.NodeTarget, "taint")
+	}
+	return targets
+}
+
+// needsHoldfast is the action that makes no sense under the default scheduler, and
+// why; empty if the step has none.
+func (s *Step) needsHoldfast() (action, why string) {
+	switch {
+	case s.Attest != nil:
+		return "attest", "the default scheduler keeps no record to attest in"
+	case s.DeleteTenancy != nil:
+		return "deleteTenancy", "the default scheduler keeps no record to delete"
+	case s.RestartScheduler != nil && s.RestartScheduler.OnRequest != nil && s.RestartScheduler.OnRequest.Component == componentGuard:
+		return "restartScheduler", "the default scheduler has no guard to wait for"
+	}
+	return "", ""
+}
+
+// validateFault checks what the faults of nodes, kubelets, operators and of the
+// scheduler say besides their target.
+func validateFault(s *Step, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if k := s.RestartKubelet; k != nil {
+		errs = append(errs, validateDownFor(k.DownFor, p.Child("restartKubelet"))...)
+	}
+	if r := s.Reboot; r != nil {
+		errs = append(errs, validateDownFor(r.DownFor, p.Child("reboot"))...)
+	}
+	if t := s.Taint; t != nil {
+		errs = append(errs, validateTaint(t, p.Child("taint"))...)
+	}
+	if d := s.Delete; d != nil {
+		errs = append(errs, validateName(d.Pod, p.Child("delete", "pod"))...)
+	}
+	if d := s.StripFinalizers; d != nil {
+		errs = append(errs, validateName(d.Pod, p.Child("stripFinalizers", "pod"))...)
+	}
+	if d := s.DeleteTenancy; d != nil {
+		errs = append(errs, validateName(d.Pod, p.Child("deleteTenancy", "pod"))...)
+	}
+	if r := s.RestartScheduler; r != nil {
+		p := p.Child("restartScheduler")
+		errs = append(errs, validateDownFor(r.DownFor, p)...)
+		if r.OnRequest != nil {
+			errs = append(errs, validateRequest(r.OnRequest, p.Child("onRequest"))...)
+		}
+	}
+	return errs
+}
+
+func validateDownFor(d *metav1.Duration, p *field.Path) field.ErrorList {
+	if d != nil && d.Duration < 0 {
+		return field.ErrorList{field.Invalid(p.Child("downFor"), d.Duration.String(), "must not be negative")}
+	}
+	return nil
+}
+
+func validateTaint(t *Taint, p *field.Path) field.ErrorList {
+	errs := formed(t.Key, p.Child("key"), validation.IsQualifiedName)
+	for _, message := range validation.IsValidLabelValue(t.Value) {
+		errs = append(errs, field.Invalid(p.Child("value"), t.Value, message))
+	}
+	if !slices.Contains(taintEffects, t.Effect) {
+		errs = append(errs, field.NotSupported(p.Child("effect"), t.Effect, taintEffects))
+	}
+	return errs
+}
+
+func validateRequest(r *Request, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if !slices.Contains(schedulerComponents, r.Component) {
+		errs = append(errs, field.NotSupported(p.Child("component"), r.Component, schedulerComponents))
+	}
+	if !slices.Contains(requestVerbs, r.Verb) {
+		errs = append(errs, field.NotSupported(p.Child("verb"), r.Verb, requestVerbs))
+	}
+	return append(errs, notEmpty(r.Resource, p.Child("resource"))...)
+}

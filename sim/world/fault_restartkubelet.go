@@ -1,0 +1,41 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// RestartKubelet ends a node's kubelet and starts another one some time later. The
+// containers run on; the new kubelet knows nothing but what the API and the runtime
+// tell it (docs/kubernetes-facts.md §1.3).
+type RestartKubelet struct {
+	Node string
+	// DownFor is how long no kubelet runs.
+	DownFor time.Duration
+}
+
+func (f RestartKubelet) apply(_ context.Context, w *World) error {
+	m, err := w.machine(f.Node)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.hasPower() {
+		return errors.New("the machine has no power")
+	}
+	next, err := newKubelet(m)
+	if err != nil {
+		return err
+	}
+	m.kubelet.stop()
+	m.kubelet = next
+	m.later(f.DownFor, func() { next.start(m.powered, m.bootID()) })
+	return nil
+}
+
+func (f RestartKubelet) String() string {
+	return fmt.Sprintf("restart of the kubelet of %s within %s", f.Node, f.DownFor)
+}
