@@ -5,9 +5,36 @@ HEAVY = -p 1 -timeout 30m
 # which does not fit into its memory and time.
 RACE = ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
 
+# What the programs say of themselves. The time is the commit's, so that one commit
+# makes one program.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT = $(shell git rev-parse HEAD)
+# Upstream takes from its version which features there are: it stays that of the
+# Kubernetes that was built in, and Holdfast's is put behind it.
+KUBERNETES = $(shell $(GO) list -m -f '{{.Version}}' k8s.io/kubernetes)
+DATE = $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
+TREE = $(shell test -z "$$(git status --porcelain)" && echo clean || echo dirty)
+stamp = -X $(1).gitVersion=$(KUBERNETES)+holdfast.$(VERSION) -X $(1).gitCommit=$(COMMIT) -X $(1).gitTreeState=$(TREE) -X $(1).buildDate=$(DATE) \
+	-X $(1).gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) -X $(1).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES:v%=%)))
+SCHEDULER_FLAGS = -s -w $(call stamp,k8s.io/component-base/version) $(call stamp,k8s.io/client-go/pkg/version)
+
+IMAGE ?= holdfast-scheduler:dev
+IMAGE_TOOL ?= $(firstword $(foreach tool,podman docker buildah,$(shell command -v $(tool))))
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Both programs, static, into bin/
+	CGO_ENABLED=0 $(GO) build -o bin/holdfast -ldflags '-s -w -X main.release=$(VERSION)' ./cmd/holdfast
+	CGO_ENABLED=0 $(GO) build -o bin/holdfast-scheduler -ldflags '$(SCHEDULER_FLAGS)' ./cmd/holdfast-scheduler
+
+.PHONY: image
+image: ## The scheduler's image, with podman, docker or buildah; IMAGE=name:tag
+	@test -n "$(IMAGE_TOOL)" || { echo "make image needs podman, docker or buildah, and none of them is here" >&2; exit 1; }
+	CGO_ENABLED=0 GOOS=linux $(GO) build -o bin/image/holdfast-scheduler -ldflags '$(SCHEDULER_FLAGS)' ./cmd/holdfast-scheduler
+	$(IMAGE_TOOL) build --file Containerfile --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(COMMIT) --build-arg CREATED=$(DATE) bin/image
 
 .PHONY: test
 test: verify ## Everything that must hold

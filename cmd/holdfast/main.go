@@ -70,8 +70,14 @@ run twice, and a simulator that shows before it happens what a failure will do.`
 	return c
 }
 
-// version is what the Go toolchain recorded of the build.
+// release is the version that the Makefile puts in.
+var release string
+
+// version is the release, or what the Go toolchain recorded of the build.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -17,7 +17,7 @@ type Kind string
 const (
 	// Stock is the kube-scheduler as upstream ships it.
 	Stock Kind = "default"
-	// Holdfast is the kube-scheduler with the plugin in a second profile, and the guard.
+	// Holdfast is the kube-scheduler with the plugin in its profile, and the guard.
 	Holdfast Kind = "holdfast"
 )
 

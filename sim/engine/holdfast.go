@@ -41,7 +41,7 @@ func installTenancies(ctx context.Context, api *APIServer) error {
 	return api.InstallCRD(ctx, definition)
 }
 
-// addHoldfast starts the guard and gives the scheduler its second profile.
+// addHoldfast starts the guard and gives the scheduler its profile.
 func addHoldfast(p *process, s *scheduler, o Options) error {
 	records, err := versioned.NewForConfig(p.JSONConfig(schedulerAgent))
 	if err != nil {
