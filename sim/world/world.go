@@ -109,9 +109,11 @@ func New(c Config) (*World, error) {
 }
 
 // stagger spreads the first ticks of n kubelets over a heartbeat interval, as
-// chance does in a real cluster, but the same in every run.
+// chance does in a real cluster, but the same in every run. None of them is on the
+// full interval: what a story does there would meet the tick in one instant, and
+// which of the two came first would be chance.
 func stagger(i, n int) time.Duration {
-	return time.Duration(i) * heartbeatInterval / time.Duration(n)
+	return (2*time.Duration(i) + 1) * heartbeatInterval / (2 * time.Duration(n))
 }
 
 // startTimeout is how long the machines get to become Ready.
