@@ -164,7 +164,7 @@ func removed(c v1alpha1.CandidateNode, sight NodeSight) bool {
 		return true
 	}
 	boot := sight.Node.Status.NodeInfo.BootID
-	return sight.Node.UID != c.UID && boot != "" && !slices.Contains(c.BootIDs, boot) && !slices.Contains(c.LaterBootIDs, boot)
+	return sight.Node.UID != c.UID && boot != "" && !StaleBoot(sight.Node) && !slices.Contains(c.BootIDs, boot) && !slices.Contains(c.LaterBootIDs, boot)
 }
 
 // fenceOf is what the taints of the candidates say, for the explanation of a hold:
@@ -187,15 +187,16 @@ func fenceOf(candidates []v1alpha1.CandidateNode, nodes Nodes) Fence {
 }
 
 // RemovalOf is what the final object of a Node shows, of a live DELETED event: an
-// object that is only remembered may be older than its end. With instanceGone the
-// cloud controller's event says of this very Node UID that its instance is gone.
-func RemovalOf(final *v1.Node, instanceGone bool, at metav1.Time) v1alpha1.NodeRemoval {
+// object that is only remembered may be older than its end. The watch has seen it to
+// the end. With instanceGone the cloud controller's event says of this very Node UID
+// that its instance is gone.
+func RemovalOf(final *v1.Node, watch TaintWatch, instanceGone bool, at metav1.Time) v1alpha1.NodeRemoval {
 	status, _ := readiness(final)
 	r := v1alpha1.NodeRemoval{Time: at, Ready: status}
 	switch {
 	case instanceGone:
 		r.Ground = v1alpha1.InstanceGone
-	case status != v1.ConditionTrue && hasTaint(final, cloudproviderapi.TaintNodeShutdown):
+	case watch.Next(final).isSet(cloudproviderapi.TaintNodeShutdown, final):
 		r.Ground = v1alpha1.InstanceShutDown
 	case slices.Contains(final.Finalizers, terminationFinalizer):
 		r.Ground = v1alpha1.InstanceTerminated
@@ -206,6 +207,14 @@ func RemovalOf(final *v1.Node, instanceGone bool, at metav1.Time) v1alpha1.NodeR
 // terminationFinalizer is Karpenter's (karpenter.sh/v1, TerminationFinalizer): it is
 // taken off a Node when its instance is terminated.
 const terminationFinalizer = "karpenter.sh/termination"
+
+// MachineOf tells the machine behind a Node object, as far as its kubelet does.
+func MachineOf(node *v1.Node) string {
+	if uuid := node.Status.NodeInfo.SystemUUID; uuid != "" {
+		return uuid
+	}
+	return node.Status.NodeInfo.MachineID
+}
 
 // kubeletOfTrustedBoot is the first kubelet whose first list after its start is no
 // older than the start, unless it is told otherwise (H7, docs/kubernetes-facts.md §1.3).

@@ -33,7 +33,7 @@ func gone(ground v1alpha1.RemovalGround) func(*v1alpha1.CandidateNode) {
 func silentNode(name string, uid types.UID, boot string, taints ...string) *v1.Node {
 	n := nodeState{uid: uid, ready: v1.ConditionUnknown, since: 1, taints: taints}.node()
 	n.Name = name
-	n.Status.NodeInfo.BootID = boot
+	n.Status.NodeInfo.BootID, n.Status.NodeInfo.KubeletVersion = boot, "v1.37.1"
 	return n
 }
 
@@ -76,6 +76,14 @@ func TestWhatIsKnownOfTheMachines(t *testing.T) {
 		"the same, and the machine came back under its name": {
 			candidates: nodes{candidate("node-a", gone(v1alpha1.InstanceGone))},
 			read:       []NodeSight{{Name: "node-a", Node: silentNode("node-a", "uid-of-a-new-node-a", "node-a-boot-1")}}, want: MachinesUnknown,
+		},
+		"the same, and a new machine with an old kubelet took the name (H7)": {
+			candidates: nodes{candidate("node-a", gone(v1alpha1.InstanceGone))},
+			read: []NodeSight{{Name: "node-a", Node: func() *v1.Node {
+				n := silentNode("node-a", "uid-of-a-new-node-a", "new-boot")
+				n.Status.NodeInfo.KubeletVersion = "v1.34.1"
+				return n
+			}()}}, want: MachinesUnknown,
 		},
 		"the same, and a node of its name shows no boot": {
 			candidates: nodes{candidate("node-a", gone(v1alpha1.InstanceGone))},
@@ -152,21 +160,26 @@ func TestWhatTheEndOfANodeShows(t *testing.T) {
 	at := metav1.Unix(7, 0)
 	withFinalizer := silentNode("node-a", "a", "b1")
 	withFinalizer.Finalizers = []string{"karpenter.sh/termination"}
+	down, shut := silentNode("node-a", "a", "b1"), silentNode("node-a", "a", "b1", shutdown)
+	watched := TaintWatch{}.Next(down).Next(shut)
 	tests := map[string]struct {
 		final        *v1.Node
+		watch        TaintWatch
 		instanceGone bool
 		want         v1alpha1.RemovalGround
 	}{
 		"a silent node that somebody deleted":         {final: silentNode("node-a", "a", "b1")},
 		"an out-of-service taint is no removal":       {final: silentNode("node-a", "a", "b1", v1.TaintNodeOutOfService)},
-		"the cloud had shut it down":                  {final: silentNode("node-a", "a", "b1", shutdown), want: v1alpha1.InstanceShutDown},
+		"the cloud had shut it down":                  {final: shut, watch: watched, want: v1alpha1.InstanceShutDown},
+		"a shutdown taint that nobody saw set":        {final: shut},
+		"the taint is of a boot that has ended":       {final: silentNode("node-a", "a", "b2", shutdown), watch: watched},
 		"the taint was left on a Ready node":          {final: nodeState{uid: "a", ready: v1.ConditionTrue, taints: []string{shutdown}}.node()},
 		"the cloud's event says that it is gone":      {final: silentNode("node-a", "a", "b1"), instanceGone: true, want: v1alpha1.InstanceGone},
 		"the autoscaler's finalizer was there to end": {final: withFinalizer, want: v1alpha1.InstanceTerminated},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := RemovalOf(tc.final, tc.instanceGone, at)
+			got := RemovalOf(tc.final, tc.watch, tc.instanceGone, at)
 			if got.Ground != tc.want || !got.Time.Equal(&at) || got.Ready == "" {
 				t.Errorf("got %+v, want ground %q", got, tc.want)
 			}

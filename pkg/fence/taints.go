@@ -1,6 +1,8 @@
 package fence
 
 import (
+	"slices"
+
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,6 +23,10 @@ var fencingTaints = [...]string{v1.TaintNodeOutOfService, cloudproviderapi.Taint
 // missed, begin again with the zero value.
 type TaintWatch struct {
 	uid types.UID
+	// boot is the boot that the last state shows. A taint that was set before a boot
+	// speaks of what the boot has ended: the cloud controller leaves its own on a
+	// machine that runs again until the node is Ready.
+	boot string
 	// since is when the Ready condition last changed, as the last state said.
 	since metav1.Time
 	// absent says of each taint that it was seen absent in this not-Ready episode,
@@ -32,6 +38,9 @@ type TaintWatch struct {
 func (w TaintWatch) Next(node *v1.Node) TaintWatch {
 	if w.uid != node.UID {
 		w = TaintWatch{uid: node.UID}
+	}
+	if boot := node.Status.NodeInfo.BootID; w.boot != boot {
+		w.boot, w.absent = boot, [len(fencingTaints)]bool{}
 	}
 	status, since := readiness(node)
 	w.since = since
@@ -51,19 +60,29 @@ func (w TaintWatch) Next(node *v1.Node) TaintWatch {
 // later episode than the watch has seen is not covered by it.
 func (w TaintWatch) fenceOn(node *v1.Node) Fence {
 	fence := FenceNone
-	status, since := readiness(node)
-	for i, key := range fencingTaints {
+	status, _ := readiness(node)
+	for _, key := range fencingTaints {
 		switch {
 		case !hasTaint(node, key):
 		case status == v1.ConditionTrue:
 			return FenceOnReadyNode
-		case w.uid == node.UID && w.since.Equal(&since) && w.present[i] && w.absent[i]:
+		case w.isSet(key, node):
 			return FenceSet
 		default:
 			fence = FenceFound
 		}
 	}
 	return fence
+}
+
+// isSet tells whether the taint is on the node and was seen to be set since the node
+// is not Ready, on the boot that it shows.
+func (w TaintWatch) isSet(key string, node *v1.Node) bool {
+	status, since := readiness(node)
+	i := slices.Index(fencingTaints[:], key)
+	return i >= 0 && status != v1.ConditionTrue && hasTaint(node, key) &&
+		w.uid == node.UID && w.boot == node.Status.NodeInfo.BootID && w.since.Equal(&since) &&
+		w.present[i] && w.absent[i]
 }
 
 // readiness is the status of the node's Ready condition, and since when it has it. A

@@ -12,6 +12,7 @@ import (
 // nodeState is one state of node-a, as far as a fence is concerned.
 type nodeState struct {
 	uid   types.UID
+	boot  string
 	ready v1.ConditionStatus
 	// since in seconds.
 	since  int64
@@ -20,6 +21,7 @@ type nodeState struct {
 
 func (s nodeState) node() *v1.Node {
 	n := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a", UID: s.uid}}
+	n.Status.NodeInfo.BootID = s.boot
 	if s.ready != "" {
 		n.Status.Conditions = []v1.NodeCondition{{
 			Type: v1.NodeReady, Status: s.ready, LastTransitionTime: metav1.NewTime(time.Unix(s.since, 0)),
@@ -60,6 +62,9 @@ func TestATaintCountsIfItWasSeenToBeSetWhileTheNodeWasNotReady(t *testing.T) {
 		"silent first, then not ready by its own word":  {seen: []nodeState{up, down, {uid: "a", ready: v1.ConditionFalse, since: 3}, with(nodeState{uid: "a", ready: v1.ConditionFalse, since: 3}, outOfService)}, want: FenceSet},
 		"set before the reason for its silence changed": {seen: []nodeState{up, down, with(down, outOfService), with(nodeState{uid: "a", ready: v1.ConditionFalse, since: 3}, outOfService)}, want: FenceSet},
 		"a node without a Ready condition":              {seen: []nodeState{{uid: "a"}, with(nodeState{uid: "a"}, outOfService)}, want: FenceSet},
+		"booted again, and not Ready yet (H4)":          {seen: []nodeState{up, down, with(down, shutdown), {uid: "a", boot: "b2", ready: v1.ConditionFalse, since: 3, taints: []string{shutdown}}}, want: FenceFound},
+		"booted again, then set anew":                   {seen: []nodeState{down, with(down, shutdown), {uid: "a", boot: "b2", ready: v1.ConditionFalse, since: 3}, {uid: "a", boot: "b2", ready: v1.ConditionFalse, since: 3, taints: []string{shutdown}}}, want: FenceSet},
+		"live, of a later boot than was seen":           {seen: []nodeState{down, with(down, shutdown)}, live: nodeState{uid: "a", boot: "b2", ready: v1.ConditionUnknown, since: 2, taints: []string{shutdown}}, want: FenceFound},
 		"another node of that name":                     {seen: []nodeState{up, down, {uid: "b", ready: v1.ConditionUnknown, since: 2, taints: []string{outOfService}}}, want: FenceFound},
 		"live, of another node than was seen":           {seen: []nodeState{up, down, with(down, outOfService)}, live: nodeState{uid: "b", ready: v1.ConditionUnknown, since: 2, taints: []string{outOfService}}, want: FenceFound},
 		"live, of a later episode than was seen":        {seen: []nodeState{up, down, with(down, outOfService)}, live: nodeState{uid: "a", ready: v1.ConditionUnknown, since: 9, taints: []string{outOfService}}, want: FenceFound},

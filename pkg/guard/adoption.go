@@ -36,6 +36,7 @@ type adoption struct {
 	mark   sync.Once
 	// passed is closed when every pod of the first list was reconciled.
 	passed chan struct{}
+	pass   sync.Once
 
 	mu sync.Mutex
 	// due are the identities of the first list that were not reconciled yet; nil
@@ -53,7 +54,7 @@ func (a *adoption) begin(due []types.NamespacedName) {
 	defer a.mu.Unlock()
 	a.due = sets.New(due...)
 	if len(a.due) == 0 {
-		close(a.passed)
+		a.pass.Do(func() { close(a.passed) })
 	}
 }
 
@@ -66,7 +67,7 @@ func (a *adoption) done(key types.NamespacedName) {
 	}
 	a.due.Delete(key)
 	if len(a.due) == 0 {
-		close(a.passed)
+		a.pass.Do(func() { close(a.passed) })
 	}
 }
 
@@ -78,6 +79,13 @@ func (a *adoption) isMarked() bool {
 	default:
 		return false
 	}
+}
+
+// onRecord reports whether the watches have the pod of that name on the record: it
+// is adopted, whatever else is still to be done for it.
+func (g *Guard) onRecord(key types.NamespacedName) bool {
+	pod, record := g.cachedPod(key), g.cachedRecord(key)
+	return pod != nil && record != nil && isIncarnation(record, pod)
 }
 
 // Adopted is closed once every pod that was bound when Holdfast came to the cluster

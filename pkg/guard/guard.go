@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -186,11 +185,13 @@ func (g *Guard) work(ctx context.Context) {
 			return
 		}
 		err := g.reconcile(ctx, key)
+		if err == nil || g.onRecord(key) {
+			g.adoption.done(key)
+		}
 		switch {
 		case err == nil:
 			g.queue.Forget(key)
-			g.adoption.done(key)
-		case errors.Is(err, context.Canceled):
+		case ctx.Err() != nil:
 		default:
 			// Unknown holds: nothing was released, and it is tried again.
 			logger.V(2).Info("Reconciliation is repeated", "identity", key, "reason", err)

@@ -651,6 +651,12 @@ func TestAnIncarnationOpenedBetweenTwoReadsIsNotDoubted(t *testing.T) {
 			func() error {
 				return c.must("confirmed", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return over(r, v1alpha1.KubeletConfirmed) })
 			},
+			func() error { return c.deletePod(0) },
+			func() error {
+				return c.must("the name is free", func(_ *v1alpha1.Tenancy, p *v1.Pod) bool { return p == nil })
+			},
+			// One that is deleted before it is bound: its final object makes the guard look.
+			func() error { _, err := c.createPod("", false); return err },
 			func() error {
 				c.wire.mu.Lock()
 				defer c.wire.mu.Unlock()

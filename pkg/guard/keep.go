@@ -25,6 +25,10 @@ import (
 // through this time; a hold that nobody need know of is not announced.
 const lateReportAllowance = 10 * time.Second
 
+// doubtRecheck is how often an incarnation in doubt is judged again without any
+// sign: within the twelve times an hour that L3 allows.
+const doubtRecheck = 6 * time.Minute
+
 // keep is what follows from a verdict that holds: what was seen goes on the record,
 // and if the incarnation was to end, so do the doubt and what would release it.
 func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant, live *v1.Pod, verdict fence.Verdict) (*v1alpha1.Tenancy, error) {
@@ -48,6 +52,8 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 		return nil, fmt.Errorf("tenancy %s, doubting: %w", id, err)
 	}
 	record = doubted
+	// Whatever wake-up should ever be missed, the next judgement is not far.
+	g.queue.AddAfter(types.NamespacedName{Namespace: id.Namespace, Name: id.Name()}, doubtRecheck)
 	if t.sight == fence.SightUnknown {
 		return record, nil
 	}
@@ -82,9 +88,15 @@ func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alp
 	if err != nil {
 		return nil, err
 	}
+	phase := record.Status.Phase
 	observed, err := g.store.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
 		next := record.DeepCopy()
 		for _, o := range seen {
+			if record.Status.Phase != phase {
+				// Another replica saw the deletion meanwhile: a boot that was read before that
+				// is not later than it.
+				o.BootID = ""
+			}
 			status, _, err := tenancy.Observe(next, t.uid, o)
 			if err != nil {
 				return v1alpha1.TenancyStatus{}, err
@@ -111,7 +123,9 @@ func (g *Guard) observations(ctx context.Context, record *v1alpha1.Tenancy, t te
 		}
 	}
 	nodes := g.nodes.around(names)
-	if t.deletionAsked() && record.Status.Phase == v1alpha1.Occupied {
+	firstSight := t.deletionAsked() && record.Status.Phase == v1alpha1.Occupied
+	if firstSight || record.Status.Phase == v1alpha1.InDoubt && unknownBoot(record.Status.Incarnation, nodes) {
+		// A watch that is behind would show an old boot as a later one.
 		var err error
 		if nodes, err = g.liveNodes(ctx, names); err != nil {
 			return nil, err
@@ -125,6 +139,16 @@ func (g *Guard) observations(ctx context.Context, record *v1alpha1.Tenancy, t te
 	return seen, nil
 }
 
+// unknownBoot reports whether a node shows a boot that is not on the record.
+func unknownBoot(inc *v1alpha1.Incarnation, nodes fence.Nodes) bool {
+	return slices.ContainsFunc(nodes.Read, func(sight fence.NodeSight) bool {
+		return sight.Node != nil && !slices.ContainsFunc(inc.Nodes, func(n v1alpha1.CandidateNode) bool {
+			boot := sight.Node.Status.NodeInfo.BootID
+			return slices.Contains(n.BootIDs, boot) || slices.Contains(n.LaterBootIDs, boot)
+		})
+	})
+}
+
 // observationOf is what a node shows. One on which the bind was only tried is none
 // that the pod turned out to be on, so another machine of its name is no candidate.
 func observationOf(sight fence.NodeSight, t tenant) (tenancy.Observation, bool) {
@@ -136,7 +160,7 @@ func observationOf(sight fence.NodeSight, t tenant) (tenancy.Observation, bool) 
 		return tenancy.Observation{}, false
 	}
 	return tenancy.Observation{
-		Node: sight.Name, NodeUID: sight.Node.UID,
+		Node: sight.Name, NodeUID: sight.Node.UID, Machine: fence.MachineOf(sight.Node),
 		BootID: sight.Node.Status.NodeInfo.BootID, StaleBoot: fence.StaleBoot(sight.Node),
 	}, true
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -46,10 +47,12 @@ type nodeWatch struct {
 	instancesGone *recent[bool]
 }
 
-// final is the last state of a node, and when it came.
+// final is the last state of a node, what was seen of its taints before, and when it
+// came.
 type final struct {
-	node *v1.Node
-	at   metav1.Time
+	node   *v1.Node
+	taints fence.TaintWatch
+	at     metav1.Time
 }
 
 func newNodeWatch(kube kubernetes.Interface, clock clock.PassiveClock) *nodeWatch {
@@ -93,7 +96,7 @@ func (w *nodeWatch) see(node *v1.Node) bool {
 	before := w.nodes[node.Name]
 	w.nodes[node.Name] = node
 	w.taints[node.Name] = w.taints[node.Name].Next(node)
-	return before == nil || before.UID != node.UID || ready(before) != ready(node) ||
+	return before == nil || before.UID != node.UID || !equality.Semantic.DeepEqual(before.Status.Conditions, node.Status.Conditions) ||
 		before.Status.NodeInfo.BootID != node.Status.NodeInfo.BootID || !slices.Equal(before.Spec.Taints, node.Spec.Taints)
 }
 
@@ -104,9 +107,9 @@ func (w *nodeWatch) Delete(obj any) error {
 		return nil
 	}
 	w.mu.Lock()
+	w.finals.put(node.UID, final{trimNode(node), w.taints[node.Name], metav1.NewTime(w.clock.Now())})
 	delete(w.nodes, node.Name)
 	delete(w.taints, node.Name)
-	w.finals.put(node.UID, final{trimNode(node), metav1.NewTime(w.clock.Now())})
 	w.mu.Unlock()
 	w.removed(node.UID)
 	w.changed(node.Name)
@@ -166,7 +169,7 @@ func (w *nodeWatch) removal(uid types.UID) *v1alpha1.NodeRemoval {
 		return nil
 	}
 	gone, _ := w.instancesGone.get(uid)
-	removal := fence.RemovalOf(last.node, gone, last.at)
+	removal := fence.RemovalOf(last.node, last.taints, gone, last.at)
 	return &removal
 }
 

@@ -272,6 +272,44 @@ func TestARemovedNodeReleasesIfTheCloudSaysThatItsInstanceIsGone(t *testing.T) {
 	}
 }
 
+// TestWhatIsSaidOfAMachineWaitsForTheFirstSightOfTheDeletion: while no guard looked, a
+// new machine may have taken the name and started the pod.
+func TestWhatIsSaidOfAMachineWaitsForTheFirstSightOfTheDeletion(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		stop := c.guards()
+		node, err := c.kube.CoreV1().Nodes().Get(c.ctx, "a", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		err = steps(
+			c.runningPod,
+			c.edit(becomes(v1.ConditionUnknown)),
+			func() error { return c.cloudSays("cloud-node-lifecycle-controller", node.UID) },
+			c.deleteNode,
+			func() error {
+				return c.must("the end of the machine is on the record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool {
+					removal := r.Status.Incarnation.Nodes[0].Removal
+					return is(r, v1alpha1.Occupied) && removal != nil && removal.Ground == v1alpha1.InstanceGone
+				})
+			},
+		)
+		stop()
+		if err != nil {
+			return err
+		}
+		err = steps(
+			func() error { return c.createNode("a") },
+			c.edit(boots("boot-of-a-new-machine")),
+			func() error { return c.deletePod(0) },
+		)
+		if err != nil {
+			return err
+		}
+		defer c.guards()()
+		return c.mustHold()
+	})
+}
+
 // TestAReplicaThatDoesNotLeadWritesDownHowANodeWent: it may be the only one that saw.
 func TestAReplicaThatDoesNotLeadWritesDownHowANodeWent(t *testing.T) {
 	inCluster(t, func(c *cluster) error {

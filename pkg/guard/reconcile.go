@@ -191,8 +191,12 @@ func (g *Guard) judge(ctx context.Context, record *v1alpha1.Tenancy, t tenant) (
 	inc := incarnationOf(record)
 	names := nodeNamesOf(inc)
 	subject := fence.Subject{
-		UID: t.uid, Pod: t.pod, Sight: t.sight, Incarnation: inc,
-		Nodes: g.nodes.around(names), Attestations: attestationsOf(record),
+		UID: t.uid, Pod: t.pod, Sight: t.sight, Incarnation: inc, Attestations: attestationsOf(record),
+	}
+	if record.Status.Phase == v1alpha1.InDoubt {
+		// Not before: until the deletion was seen and the nodes were read after it, the
+		// record may not know yet on which machines the pod was started.
+		subject.Nodes = g.nodes.around(names)
 	}
 	verdict := g.rules.Judge(fence.FactsOf(subject))
 	if verdict.Kind != v1alpha1.Fenced && verdict.Kind != v1alpha1.NodeRemoved {

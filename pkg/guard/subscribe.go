@@ -84,6 +84,10 @@ func (g *Guard) podDeleted(obj any) {
 	if dropped := g.finals.put(pod); dropped != nil {
 		klog.Background().V(2).Info("Too many final objects wait to be handled; the oldest counts as gone without a last word", "pod", klog.KObj(dropped), "limit", finalsMax)
 	}
+	if record := g.cachedRecord(keyOf(pod)); record != nil && !tenancy.Unclean(record) && isIncarnation(record, pod) {
+		// The record was closed before the object went, as it should be.
+		g.finals.done(keyOf(pod), pod.UID)
+	}
 	g.queue.Add(keyOf(pod))
 }
 

@@ -80,15 +80,18 @@ func claimVolumes(volumes []v1.Volume) []v1.Volume {
 	return kept
 }
 
-// trimNode keeps of a node which one it is, which boot, whether it is ready, and what
+// trimNode keeps of a node which one it is, which machine and boot, whether it is ready, and what
 // its taints and finalizers say: all that pkg/fence looks at.
 func trimNode(node *v1.Node) *v1.Node {
 	kept := &v1.Node{ObjectMeta: metav1.ObjectMeta{
 		Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion, Finalizers: node.Finalizers,
+		CreationTimestamp: node.CreationTimestamp,
 	}}
 	kept.Spec.Taints = node.Spec.Taints
 	kept.Status.NodeInfo.BootID = node.Status.NodeInfo.BootID
 	kept.Status.NodeInfo.KubeletVersion = node.Status.NodeInfo.KubeletVersion
+	kept.Status.NodeInfo.SystemUUID = node.Status.NodeInfo.SystemUUID
+	kept.Status.NodeInfo.MachineID = node.Status.NodeInfo.MachineID
 	for _, c := range node.Status.Conditions {
 		if c.Type == v1.NodeReady {
 			kept.Status.Conditions = []v1.NodeCondition{{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime}}

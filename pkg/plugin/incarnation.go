@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -23,7 +24,7 @@ func (pl *Holdfast) incarnation(ctx context.Context, pod *v1.Pod, nodeName strin
 	if err != nil {
 		return v1alpha1.Incarnation{}, err
 	}
-	candidate := v1alpha1.CandidateNode{Name: node.Name, UID: node.UID}
+	candidate := v1alpha1.CandidateNode{Name: node.Name, UID: node.UID, Machine: fence.MachineOf(node)}
 	if boot := node.Status.NodeInfo.BootID; boot != "" {
 		candidate.BootIDs = []string{boot}
 	}

@@ -432,6 +432,8 @@ func TestObserve(t *testing.T) {
 		"another node":                         {v1alpha1.Occupied, Observation{Node: "node-b"}, true},
 		"another node of the same name":        {v1alpha1.Occupied, Observation{Node: "node-a", NodeUID: "uid-of-another-node-a"}, true},
 		"a node that appears while in doubt":   {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-another-node-a", BootID: "boot-9"}, false},
+		"a later boot of another machine":      {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-node-a", Machine: "another", BootID: "boot-9"}, false},
+		"another machine took the node over":   {v1alpha1.Occupied, Observation{Node: "node-a", NodeUID: "uid-of-node-a", Machine: "another", BootID: "boot-9"}, true},
 		"a later boot":                         {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-node-a", BootID: "boot-9"}, true},
 		"a later boot of nobody knows which":   {v1alpha1.InDoubt, Observation{Node: "node-a", BootID: "boot-9"}, false},
 		"the boot that it ran on, in doubt":    {v1alpha1.InDoubt, Observation{Node: "node-a", NodeUID: "uid-of-node-a", BootID: "boot-1"}, false},

@@ -53,6 +53,8 @@ type Observation struct {
 	// node and ignored without it.
 	Node    string
 	NodeUID types.UID
+	// Machine is the node's, as CandidateNode has it.
+	Machine string
 	// BootID is the boot that the node reports. While the incarnation is Occupied it
 	// may run on that boot. Once it is InDoubt a boot that is not on the record is a
 	// later one: give, before Doubt, what a live read of the node shows at the first
@@ -61,7 +63,7 @@ type Observation struct {
 	// StaleBoot: the kubelet that reports the boot may have started pods from a list
 	// older than the boot (H7), so the boot never counts as a later one.
 	StaleBoot bool
-	// Removal is how the Node object of this UID went.
+	// Removal is how the Node object of this UID went. It is then all that is said.
 	Removal *v1alpha1.NodeRemoval
 }
 
@@ -160,7 +162,10 @@ func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status 
 // node that is not on the record stays off it: a pod that is being deleted is never
 // started, so what appears now cannot run it.
 func observeNode(inc *v1alpha1.Incarnation, o Observation, doubted bool) (changed bool, err error) {
-	node := v1alpha1.CandidateNode{Name: o.Node, UID: o.NodeUID}
+	node := v1alpha1.CandidateNode{Name: o.Node, UID: o.NodeUID, Machine: o.Machine}
+	if o.Removal != nil {
+		return noteRemoval(inc, node, *o.Removal), nil
+	}
 	if !doubted {
 		if o.BootID != "" {
 			node.BootIDs = []string{o.BootID}
@@ -177,11 +182,22 @@ func observeNode(inc *v1alpha1.Incarnation, o Observation, doubted bool) (change
 	if doubted && o.BootID != "" {
 		changed = addLaterBoot(known, o.BootID, o.StaleBoot)
 	}
-	if o.Removal != nil && (known.Removal == nil || known.Removal.Ground == "" && o.Removal.Ground != "") {
-		known.Removal = o.Removal.DeepCopy()
-		changed = true
-	}
 	return changed, nil
+}
+
+// noteRemoval notes how a Node object went, for every machine that had it.
+func noteRemoval(inc *v1alpha1.Incarnation, node v1alpha1.CandidateNode, removal v1alpha1.NodeRemoval) (changed bool) {
+	for i := range inc.Nodes {
+		known := &inc.Nodes[i]
+		if known.Name != node.Name || known.UID != node.UID || node.UID == "" {
+			continue
+		}
+		if known.Removal == nil || known.Removal.Ground == "" && removal.Ground != "" {
+			known.Removal = removal.DeepCopy()
+			changed = true
+		}
+	}
+	return changed
 }
 
 // addLaterBoot notes a boot that was reported after the deletion was seen. One of
@@ -300,7 +316,7 @@ func addNode(inc *v1alpha1.Incarnation, node v1alpha1.CandidateNode) (changed bo
 		if len(inc.Nodes) >= NodesMax {
 			return false, fmt.Errorf("incarnation %s, node %s: %w, at most %d", inc.PodUID, node.Name, ErrTooManyNodes, NodesMax)
 		}
-		inc.Nodes = append(inc.Nodes, v1alpha1.CandidateNode{Name: node.Name, UID: node.UID})
+		inc.Nodes = append(inc.Nodes, v1alpha1.CandidateNode{Name: node.Name, UID: node.UID, Machine: node.Machine})
 		i = len(inc.Nodes) - 1
 		changed = true
 	}
@@ -308,12 +324,12 @@ func addNode(inc *v1alpha1.Incarnation, node v1alpha1.CandidateNode) (changed bo
 }
 
 // candidate returns the place of a node among the candidates, -1 if it is none of
-// them. A node is its name and its UID. One that is given without a UID is any of
-// that name; one that was recorded without a UID stays unknown, for the node that
-// has the name now may be another machine.
+// them. A node is its name, its UID and its machine. One that is given without a UID
+// is any of that name; one that was recorded without a UID stays unknown, for the
+// node that has the name now may be another machine.
 func candidate(inc *v1alpha1.Incarnation, node v1alpha1.CandidateNode) int {
 	return slices.IndexFunc(inc.Nodes, func(n v1alpha1.CandidateNode) bool {
-		return n.Name == node.Name && (n.UID == node.UID || node.UID == "")
+		return n.Name == node.Name && (n.UID == node.UID && n.Machine == node.Machine || node.UID == "")
 	})
 }
 

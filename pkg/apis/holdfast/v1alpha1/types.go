@@ -148,7 +148,7 @@ type Incarnation struct {
 
 	// Nodes has every node on which a bind was tried, for a bind whose answer was
 	// lost may still land (docs/kubernetes-facts.md H16). Two nodes of one name are
-	// two entries, told apart by their UIDs. At most 8.
+	// two entries, told apart by UID and machine. At most 8.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=atomic
 	// +optional
@@ -174,6 +174,10 @@ type CandidateNode struct {
 	// known, and then nothing that is said of a node is said of this one.
 	// +optional
 	UID types.UID `json:"uid,omitempty"`
+	// Machine is the node's systemUUID, or its machineID where it has none: two
+	// machines of one host name take over each other's Node object, UID and all.
+	// +optional
+	Machine string `json:"machine,omitempty"`
 	// BootIDs are the boots that the incarnation may have run on: those seen on the
 	// node up to the first sight of the deletion, at which it is read live. At most 8.
 	// +kubebuilder:validation:MaxItems=8
