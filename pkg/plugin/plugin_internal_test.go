@@ -117,6 +117,9 @@ func TestEveryPodWaitsUntilThoseThatWereThereAreOnTheRecord(t *testing.T) {
 		if got := pl.PreEnqueue(ctx, pod); got.Code() != fwk.UnschedulableAndUnresolvable {
 			t.Fatalf("before: %v", got)
 		}
+		if got := pl.PreEnqueue(ctx, &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "job"}}); got.Code() != fwk.UnschedulableAndUnresolvable {
+			t.Fatalf("before, a pod that is no ordinal: %v", got)
+		}
 		if err := pl.judgeLive(ctx, identity.Identity{}, pod); !errors.Is(err, tenancy.ErrHeld) {
 			t.Fatalf("before, at the bind: %v", err)
 		}
@@ -126,9 +129,11 @@ func TestEveryPodWaitsUntilThoseThatWereThereAreOnTheRecord(t *testing.T) {
 		}
 		close(adopted)
 		synctest.Wait()
-		if len(a.woken) != 1 || <-a.woken != pod.Namespace+"/"+pod.Name {
-			t.Fatal("the pod was not woken")
+		if len(a.woken) != 2 {
+			t.Fatalf("%d pods were woken, want both", len(a.woken))
 		}
+		<-a.woken
+		<-a.woken
 		if got := pl.PreEnqueue(ctx, pod); !got.IsSuccess() {
 			t.Errorf("after: %v", got)
 		}

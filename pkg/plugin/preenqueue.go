@@ -20,18 +20,16 @@ func (pl *Holdfast) PreEnqueue(_ context.Context, pod *v1.Pod) *fwk.Status {
 	return refusal(verdict)
 }
 
-// gate is the judgement of PreEnqueue and PreFilter, from the cache. It goes by the
-// pod's name alone: an unclean record speaks for its name, and a pod that has lost
+// gate is the judgement of PreEnqueue and PreFilter, from the cache. Until the pods
+// that were there are on the record it holds every pod of the profile. Then it goes by
+// the pod's name alone: an unclean record speaks for its name, and a pod that has lost
 // its owner, or never had one, may not run beside the old incarnation either.
 func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
-	id, named := identity.Named(pod.Namespace, pod.Name)
-	if !named {
-		return tenancy.Verdict{}
-	}
 	if verdict := pl.arrival.gate(pod); verdict.Held {
 		return verdict
 	}
-	if pl.without.Has(Gate) {
+	id, named := identity.Named(pod.Namespace, pod.Name)
+	if !named || pl.without.Has(Gate) {
 		return tenancy.Verdict{}
 	}
 	return pl.records.judge(id, pod.UID)
