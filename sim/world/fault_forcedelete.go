@@ -7,7 +7,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // impatience is how long an operator looks at a pod that a force delete did not
@@ -45,9 +44,7 @@ func (f ForceDelete) apply(ctx context.Context, w *World) error {
 	if err != nil {
 		return err
 	}
-	patch := fmt.Appendf(nil, `{"metadata":{"uid":%q,"finalizers":null}}`, pod.UID)
-	_, err = pods.Patch(ctx, f.Pod, types.MergePatchType, patch, metav1.PatchOptions{})
-	return err
+	return StripFinalizers{f.Namespace, f.Pod}.apply(ctx, w)
 }
 
 func (f ForceDelete) String() string {

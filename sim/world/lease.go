@@ -32,7 +32,7 @@ func (k *kubelet) renewLeaseUntil(ctx context.Context) {
 		return
 	}
 	close(k.ready)
-	for wait := heartbeatInterval + k.machine.offset; sleep(ctx, wait) == nil; wait = heartbeatInterval {
+	for wait := k.machine.offset; sleep(ctx, wait) == nil; wait = heartbeatInterval {
 		renewed := k.renewLease(ctx, lease)
 		if renewed == nil {
 			// Found again, or made again, and renewed once more.

@@ -27,7 +27,7 @@ type nodeStatus struct {
 
 // syncNodeStatusUntil keeps the node's status true.
 func (k *kubelet) syncNodeStatusUntil(ctx context.Context) {
-	for wait := nodeStatusInterval + k.machine.offset; sleep(ctx, wait) == nil; wait = nodeStatusInterval {
+	for wait := k.machine.offset; sleep(ctx, wait) == nil; wait = nodeStatusInterval {
 		for range nodeStatusTriesMax {
 			if k.syncNodeStatus(ctx) == nil {
 				break
