@@ -90,20 +90,14 @@ func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alp
 	}
 	phase := record.Status.Phase
 	observed, err := g.store.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
-		next := record.DeepCopy()
-		for _, o := range seen {
-			if record.Status.Phase != phase {
-				// Another replica saw the deletion meanwhile: a boot that was read before that
-				// is not later than it.
-				o.BootID = ""
+		if record.Status.Phase != phase {
+			// Another replica saw the deletion meanwhile: a boot that was read before that
+			// is not later than it.
+			for i := range seen {
+				seen[i].BootID = ""
 			}
-			status, _, err := tenancy.Observe(next, t.uid, o)
-			if err != nil {
-				return v1alpha1.TenancyStatus{}, err
-			}
-			next.Status = status
 		}
-		return next.Status, nil
+		return tenancy.ObserveAll(record, t.uid, seen...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tenancy %s, observing: %w", id, err)

@@ -83,23 +83,16 @@ func (g *Guard) noteRemovals(ctx context.Context, key types.NamespacedName) erro
 		return nil
 	}
 	_, err := g.store.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
-		next := record.DeepCopy()
-		if !tenancy.Unclean(next) || next.Status.Incarnation == nil {
-			return next.Status, nil
+		if !tenancy.Unclean(record) || record.Status.Incarnation == nil {
+			return record.Status, nil
 		}
+		var seen []tenancy.Observation
 		for _, n := range record.Status.Incarnation.Nodes {
-			removal := g.nodes.removal(n.UID)
-			if removal == nil {
-				continue
+			if removal := g.nodes.removal(n.UID); removal != nil {
+				seen = append(seen, tenancy.Observation{Node: n.Name, NodeUID: n.UID, Removal: removal})
 			}
-			status, _, err := tenancy.Observe(next, record.Status.Incarnation.PodUID,
-				tenancy.Observation{Node: n.Name, NodeUID: n.UID, Removal: removal})
-			if err != nil {
-				return v1alpha1.TenancyStatus{}, err
-			}
-			next.Status = status
 		}
-		return next.Status, nil
+		return tenancy.ObserveAll(record, record.Status.Incarnation.PodUID, seen...)
 	})
 	if errors.Is(err, store.ErrNoRecord) || errors.Is(err, tenancy.ErrUnreadable) {
 		return nil // It holds as it is, or there is nothing to hold.

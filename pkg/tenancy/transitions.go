@@ -158,6 +158,19 @@ func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status 
 	return status, changed || nodeChanged, nil
 }
 
+// ObserveAll is Observe for several things that were seen, one after the other.
+func ObserveAll(record *v1alpha1.Tenancy, podUID types.UID, seen ...Observation) (v1alpha1.TenancyStatus, error) {
+	next := record.DeepCopy()
+	for _, o := range seen {
+		status, _, err := Observe(next, podUID, o)
+		if err != nil {
+			return v1alpha1.TenancyStatus{}, err
+		}
+		next.Status = status
+	}
+	return next.Status, nil
+}
+
 // observeNode puts on the record what was seen of one candidate node. In doubt, a
 // node that is not on the record stays off it: a pod that is being deleted is never
 // started, so what appears now cannot run it.

@@ -99,14 +99,6 @@ func (s *Store) Doubt(ctx context.Context, id identity.Identity, podUID types.UI
 	})
 }
 
-// Observe adds what was seen of the incarnation; see tenancy.Observe.
-func (s *Store) Observe(ctx context.Context, id identity.Identity, podUID types.UID, o tenancy.Observation) (*v1alpha1.Tenancy, error) {
-	return s.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
-		status, _, err := tenancy.Observe(record, podUID, o)
-		return status, err
-	})
-}
-
 // Close records the evidence that ended the incarnation; see tenancy.Close.
 func (s *Store) Close(ctx context.Context, id identity.Identity, ev v1alpha1.Evidence) (*v1alpha1.Tenancy, error) {
 	return s.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {

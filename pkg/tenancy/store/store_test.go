@@ -141,6 +141,13 @@ func TestARefusedTransitionWritesNothing(t *testing.T) {
 	}
 }
 
+// observe adds what was seen of the first incarnation, as the guard does.
+func observe(ctx context.Context, s *Store, seen tenancy.Observation) (*v1alpha1.Tenancy, error) {
+	return s.Update(ctx, web0, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
+		return tenancy.ObserveAll(record, first.PodUID, seen)
+	})
+}
+
 func TestNothingIsWrittenWhereNothingChanges(t *testing.T) {
 	tests := map[string]struct {
 		record *v1alpha1.Tenancy
@@ -148,7 +155,7 @@ func TestNothingIsWrittenWhereNothingChanges(t *testing.T) {
 	}{
 		"the same bind again": {occupied(t), func(s *Store) error { _, err := s.Open(t.Context(), web0, first, now); return err }},
 		"the same sight again": {occupied(t), func(s *Store) error {
-			_, err := s.Observe(t.Context(), web0, first.PodUID, tenancy.Observation{Node: "node-a"})
+			_, err := observe(t.Context(), s, tenancy.Observation{Node: "node-a"})
 			return err
 		}},
 		"doubt about what is over": {over(t), func(s *Store) error { _, err := s.Doubt(t.Context(), web0, first.PodUID, now); return err }},
@@ -329,7 +336,7 @@ func TestOneLifeOfARecord(t *testing.T) {
 	}
 	record, err := s.Adopt(ctx, web0, first, now)
 	step("adopt", v1alpha1.Occupied, record, err)
-	record, err = s.Observe(ctx, web0, first.PodUID, tenancy.Observation{ContainerSeen: true, Node: "node-a", BootID: "boot-1"})
+	record, err = observe(ctx, s, tenancy.Observation{ContainerSeen: true, Node: "node-a", BootID: "boot-1"})
 	step("observe", v1alpha1.Occupied, record, err)
 	record, err = s.Doubt(ctx, web0, first.PodUID, now)
 	step("doubt", v1alpha1.InDoubt, record, err)
