@@ -12,6 +12,8 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/clock"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
+	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
 
@@ -44,6 +46,7 @@ type Holdfast struct {
 	clock     clock.PassiveClock
 	announced *announced
 	arrival   *arrival
+	args      *config.HoldfastArgs
 	without   sets.Set[Defence]
 }
 
@@ -61,7 +64,11 @@ var (
 // must name Holdfast before DefaultBinder and after every other plugin with a
 // PreBind. Defences given in without are switched off.
 func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
-	return func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	return func(ctx context.Context, configuration runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		args, err := scheme.Of(configuration)
+		if err != nil {
+			return nil, err
+		}
 		if shared == nil || shared.Store == nil || shared.Tenancies == nil || shared.Adopted == nil {
 			return nil, errors.New("plugin " + Name + " needs the tenancy store, the tenancy lister and the guard's word on adoption")
 		}
@@ -74,6 +81,7 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 			clock:     shared.Clock,
 			announced: newAnnounced(announcedMax),
 			arrival:   newArrival(shared.Adopted),
+			args:      args,
 			without:   sets.New(without...),
 		}
 		go pl.arrival.wakeWhenOver(ctx, handle)

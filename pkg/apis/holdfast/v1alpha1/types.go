@@ -19,6 +19,18 @@ const (
 	// bind itself: a container reads its fencing token through the downward API.
 	EpochAnnotation = "holdfast.dev/epoch"
 
+	// ProtectAnnotation on a pod says All, Writers or None, and goes before the
+	// profile's protect.
+	ProtectAnnotation = "holdfast.dev/protect"
+
+	// BindOrderAnnotation on a pod says Ordinal, OrdinalReady or None, and goes before
+	// the profile's bindOrder.
+	BindOrderAnnotation = "holdfast.dev/bind-order"
+
+	// BindOrderTimeoutAnnotation on a pod is a duration, and goes before the profile's
+	// bindOrderTimeout.
+	BindOrderTimeoutAnnotation = "holdfast.dev/bind-order-timeout"
+
 	// HeldCondition is the type of the condition, on a Tenancy and on a gated
 	// pod, that says that an identity is held, why, and what would release it.
 	HeldCondition = "Held"
