@@ -3,7 +3,11 @@ GO ?= go
 HEAVY = -p 1 -timeout 30m
 # What the race detector runs over: everything that does not link the API server,
 # which does not fit into its memory and time.
-RACE = ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
+RACE = ./pkg/apis/... ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
+
+# What the fuzzer feeds, package:target, and for how long.
+FUZZ = ./pkg/apis/config/scheme:FuzzDecode
+FUZZTIME ?= 30s
 
 # What the programs say of themselves. The time is the commit's, so that one commit
 # makes one program.
@@ -47,6 +51,10 @@ test-fast: ## What needs no API server: decisions and formats, in seconds
 .PHONY: race
 race: ## The race detector, where it can run
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
+
+.PHONY: fuzz
+fuzz: ## What reads files, fed with nonsense for FUZZTIME each
+	for target in $(FUZZ); do $(GO) test $${target%:*} -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) || exit 1; done
 
 .PHONY: golden
 golden: ## Rewrite the goldens and show the diff: commit only what you can explain
