@@ -71,7 +71,7 @@ generate: ## Generated code and the CRD
 
 .PHONY: verify
 verify: ## gofmt, vet, staticcheck
-	@unformatted=$$(gofmt -l cmd pkg sim manifests); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l bench cmd pkg sim manifests); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 

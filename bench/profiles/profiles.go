@@ -1,0 +1,112 @@
+// Package profiles puts the default profile and Holdfast's side by side: one real
+// scheduler with the whole default plugin set, two frameworks, one snapshot. What the
+// two make of the same pod in the same cluster can then be compared, and timed.
+//
+// The API server behind it is a fake clientset: it is neither what is compared nor
+// what is measured, and the objects never change.
+package profiles
+
+import (
+	"context"
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	dynamicfake "k8s.io/client-go/dynamic/fake"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
+	kubescheduler "k8s.io/kubernetes/pkg/scheduler"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
+	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	"k8s.io/kubernetes/pkg/scheduler/profile"
+
+	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/pkg/plugin"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
+)
+
+// Pair is the two profiles of one scheduler.
+type Pair struct {
+	// Default is the framework of the profile without Holdfast.
+	Default framework.Framework
+	// Holdfast is the framework of the profile as it is shipped.
+	Holdfast framework.Framework
+}
+
+// New makes a pair in a cluster of the given objects. With listed set, pods without
+// topology spread constraints of their own have none: the system's default ones make
+// every pod unfit for batching (upstream, podtopologyspread/plugin.go), and with them
+// nothing could be said of it.
+func New(ctx context.Context, listed bool, objects ...runtime.Object) (*Pair, error) {
+	profiles, err := both(listed)
+	if err != nil {
+		return nil, err
+	}
+	client := fake.NewClientset(objects...)
+	informers := kubescheduler.NewInformerFactory(client, 0, nil)
+	records := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(records); err != nil {
+		return nil, err
+	}
+	custom := dynamicinformer.NewDynamicSharedInformerFactory(dynamicfake.NewSimpleDynamicClient(records), 0)
+	// Live reads come with the bind, and nothing is bound here: there is no server to be reached.
+	tenancies, err := versioned.NewForConfig(&rest.Config{Host: "http://unreachable.invalid"})
+	if err != nil {
+		return nil, err
+	}
+	adopted := make(chan struct{})
+	close(adopted)
+	shared := plugin.NewShared(store.New(tenancies), custom, adopted)
+
+	recorder := events.NewEventBroadcasterAdapter(client)
+	x, err := kubescheduler.New(ctx, client, informers, custom,
+		profile.RecorderFactory(func(name string) events.EventRecorderLogger { return recorder.NewRecorder(name) }),
+		kubescheduler.WithProfiles(profiles...),
+		kubescheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{plugin.Name: plugin.Factory(shared)}))
+	if err != nil {
+		return nil, err
+	}
+	informers.Start(ctx.Done())
+	custom.Start(ctx.Done())
+	informers.WaitForCacheSync(ctx.Done())
+	custom.WaitForCacheSync(ctx.Done())
+	if err := x.WaitForHandlersSync(ctx); err != nil {
+		return nil, err
+	}
+	pair := &Pair{Default: x.Profiles[v1.DefaultSchedulerName], Holdfast: x.Profiles[schedulermanifest.ProfileName]}
+	snapshot, ok := pair.Default.SnapshotSharedLister().(*internalcache.Snapshot)
+	if !ok {
+		return nil, fmt.Errorf("the scheduler's snapshot is a %T", pair.Default.SnapshotSharedLister())
+	}
+	return pair, x.Cache.UpdateSnapshot(klog.FromContext(ctx), snapshot)
+}
+
+// both returns the default profile and the shipped one.
+func both(listed bool) ([]schedulerconfig.KubeSchedulerProfile, error) {
+	stock, err := latest.Default()
+	if err != nil {
+		return nil, err
+	}
+	object, _, err := scheme.Codecs.UniversalDecoder().Decode(schedulermanifest.Configuration, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the shipped configuration: %w", err)
+	}
+	profiles := append(stock.Profiles, object.(*schedulerconfig.KubeSchedulerConfiguration).Profiles...)
+	for i := range profiles {
+		for _, plugin := range profiles[i].PluginConfig {
+			if args, ok := plugin.Args.(*schedulerconfig.PodTopologySpreadArgs); ok && listed {
+				args.DefaultingType = schedulerconfig.ListDefaulting
+			}
+		}
+	}
+	return profiles, nil
+}
