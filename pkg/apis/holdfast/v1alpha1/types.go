@@ -108,6 +108,12 @@ type Attestation struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	By string `json:"by"`
+
+	// CoversAttachments: the word is also that the machine writes none of the
+	// incarnation's volumes any more, so that nobody need wait for the end of a
+	// VolumeAttachment to it (docs/kubernetes-facts.md H11).
+	// +optional
+	CoversAttachments bool `json:"coversAttachments,omitempty"`
 }
 
 // Phase is where a tenancy stands.
@@ -141,6 +147,12 @@ type TenancyStatus struct {
 	// Incarnation is the latest incarnation; nil while Vacant.
 	// +optional
 	Incarnation *Incarnation `json:"incarnation,omitempty"`
+
+	// BoundOnce is true once an incarnation is known to have been bound: what comes
+	// after it is a replacement, and no longer waits for the ordinals before it. It is
+	// written with what is written anyway, so false proves nothing.
+	// +optional
+	BoundOnce bool `json:"boundOnce,omitempty"`
 
 	// Evidence is what ended the incarnation; nil unless Over.
 	// +optional
@@ -282,6 +294,9 @@ type Evidence struct {
 	// Detail says in one sentence what was seen.
 	// +optional
 	Detail string `json:"detail,omitempty"`
+	// CoversAttachments is that of the attestation that released.
+	// +optional
+	CoversAttachments bool `json:"coversAttachments,omitempty"`
 }
 
 // TenancyList is a list of tenancies.
