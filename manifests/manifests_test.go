@@ -7,12 +7,14 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
@@ -24,6 +26,7 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/kustomize/api/krusty"
 	kustomize "sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -64,12 +67,12 @@ func decode(t *testing.T, name string, content []byte) []runtime.Object {
 	}
 }
 
-// files lists all YAML files but the kustomization.
+// files lists all YAML files but the kustomizations.
 func files(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".yaml") && d.Name() != "kustomization.yaml" {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".yaml") && d.Name() != kustomization {
 			names = append(names, filepath.ToSlash(path))
 		}
 		return err
@@ -80,18 +83,27 @@ func files(t *testing.T) []string {
 	return names
 }
 
-// installed is what kubectl apply -k manifests applies.
-func installed(t *testing.T) []runtime.Object {
+const (
+	kustomization = "kustomization.yaml"
+	base          = "base"
+	onlyScheduler = "overlays/only-scheduler"
+)
+
+// applied are the folders that are for kubectl apply -k.
+var applied = []string{base, onlyScheduler, "sample"}
+
+// built is what kubectl apply -k applies of a folder.
+func built(t *testing.T, folder string) []runtime.Object {
 	t.Helper()
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), ".")
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := built.AsYaml()
+	content, err := resources.AsYaml()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return decode(t, "kustomization", content)
+	return decode(t, folder, content)
 }
 
 // only returns the one installed object of a type.
@@ -121,41 +133,100 @@ func TestEveryDocumentIsAnObjectOfTheAPI(t *testing.T) {
 	}
 }
 
-func TestNoFileIsLeftOutOfTheKustomization(t *testing.T) {
-	content, err := os.ReadFile("kustomization.yaml")
-	if err != nil {
-		t.Fatal(err)
+// TestNoFileIsLeftOut: each file is in the kustomization of its folder, and each
+// folder in something that is applied.
+func TestNoFileIsLeftOut(t *testing.T) {
+	var reached []string
+	var reach func(folder string)
+	reach = func(folder string) {
+		content, err := os.ReadFile(filepath.Join(folder, kustomization))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var k kustomize.Kustomization
+		if err := yaml.UnmarshalStrict(content, &k); err != nil {
+			t.Fatalf("%s: %v", folder, err)
+		}
+		named := slices.Clone(k.Resources)
+		for _, g := range k.ConfigMapGenerator {
+			named = append(named, g.FileSources...)
+		}
+		for _, name := range named {
+			path := filepath.ToSlash(filepath.Join(folder, name))
+			if strings.HasSuffix(path, ".yaml") {
+				reached = append(reached, path)
+			} else {
+				reach(path)
+			}
+		}
 	}
-	var k kustomize.Kustomization
-	if err := yaml.UnmarshalStrict(content, &k); err != nil {
-		t.Fatal(err)
+	for _, folder := range applied {
+		reach(folder)
 	}
-	named := slices.Clone(k.Resources)
-	for _, g := range k.ConfigMapGenerator {
-		named = append(named, g.FileSources...)
-	}
-	slices.Sort(named)
-	if all := files(t); !slices.Equal(named, all) {
-		t.Errorf("the kustomization names %v, the folder has %v", named, all)
+	slices.Sort(reached)
+	if all := files(t); !slices.Equal(slices.Compact(reached), all) {
+		t.Errorf("the kustomizations reach %v, the folder has %v", reached, all)
 	}
 }
 
-func TestTheSchedulerIsStartedWithTheConfigurationOfTheSimulator(t *testing.T) {
-	objects := installed(t)
-	configuration := only[*v1.ConfigMap](t, objects)
-	if got := configuration.Data["configuration.yaml"]; got != string(schedulermanifest.Configuration) {
-		t.Errorf("the ConfigMap has\n%s", got)
+func TestTheSchedulerIsStartedWithItsConfiguration(t *testing.T) {
+	overlaid, err := os.ReadFile(onlyScheduler + "/configuration.yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
-	spec := only[*appsv1.Deployment](t, objects).Spec.Template.Spec
-	if got := spec.Volumes[0].ConfigMap.Name; got != configuration.Name {
-		t.Errorf("the Deployment mounts %s, the ConfigMap is %s", got, configuration.Name)
+	for folder, want := range map[string][]byte{
+		base:          schedulermanifest.Configuration, // The simulator's too.
+		onlyScheduler: overlaid,
+	} {
+		t.Run(folder, func(t *testing.T) {
+			objects := built(t, folder)
+			configuration := only[*v1.ConfigMap](t, objects)
+			if got := configuration.Data["configuration.yaml"]; got != string(want) {
+				t.Errorf("the ConfigMap has\n%s", got)
+			}
+			if got := configuration.Labels["app.kubernetes.io/part-of"]; got != "holdfast" {
+				t.Errorf("the ConfigMap is part of %q", got)
+			}
+			spec := only[*appsv1.Deployment](t, objects).Spec.Template.Spec
+			if got := spec.Volumes[0].ConfigMap.Name; got != configuration.Name {
+				t.Errorf("the Deployment mounts %s, the ConfigMap is %s", got, configuration.Name)
+			}
+			path := spec.Containers[0].VolumeMounts[0].MountPath + "/configuration.yaml"
+			if args := spec.Containers[0].Args; !slices.Contains(args, "--config="+path) {
+				t.Errorf("the arguments are %v, the configuration is at %s", args, path)
+			}
+			if spec.SchedulerName == schedulermanifest.ProfileName {
+				t.Error("Holdfast would have to schedule itself")
+			}
+		})
 	}
-	path := spec.Containers[0].VolumeMounts[0].MountPath + "/configuration.yaml"
-	if args := spec.Containers[0].Args; !slices.Contains(args, "--config="+path) {
-		t.Errorf("the arguments are %v, the configuration is at %s", args, path)
+}
+
+// TestTheOverlayOnlyAdds: a file of configuration cannot be patched, so the overlay
+// has a copy. It must be the shipped one but for the stock scheduler's profile and
+// lease.
+func TestTheOverlayOnlyAdds(t *testing.T) {
+	overlaid, err := os.ReadFile(onlyScheduler + "/configuration.yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if spec.SchedulerName == schedulermanifest.ProfileName {
-		t.Error("Holdfast would have to schedule itself")
+	want := only[*schedulerv1.KubeSchedulerConfiguration](t, decode(t, "configuration.yaml", schedulermanifest.Configuration))
+	stock := schedulerv1.KubeSchedulerProfile{SchedulerName: ptr.To(v1.DefaultSchedulerName)}
+	want.Profiles = append([]schedulerv1.KubeSchedulerProfile{stock}, want.Profiles...)
+	want.LeaderElection.ResourceNamespace, want.LeaderElection.ResourceName = "kube-system", "kube-scheduler"
+	got := only[*schedulerv1.KubeSchedulerConfiguration](t, decode(t, onlyScheduler, overlaid))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("configuration of %s (-want,+got):\n%s", onlyScheduler, diff)
+	}
+
+	besides := func(folder string) []runtime.Object {
+		objects := built(t, folder)
+		only[*v1.ConfigMap](t, objects).Name = ""
+		only[*appsv1.Deployment](t, objects).Spec.Template.Spec.Volumes[0].ConfigMap.Name = ""
+		return slices.DeleteFunc(objects, func(o runtime.Object) bool { _, is := o.(*v1.ConfigMap); return is })
+	}
+	if diff := cmp.Diff(besides(base), besides(onlyScheduler)); diff != "" {
+		t.Errorf("what else %s changes (-%s):\n%s", onlyScheduler, base, diff)
 	}
 }
 
@@ -166,12 +237,84 @@ func TestTheProfileIsTheOneOfTheCode(t *testing.T) {
 	if len(profiles) != 1 || *profiles[0].SchedulerName != schedulermanifest.ProfileName {
 		t.Errorf("got the profiles %+v, want %s alone", profiles, schedulermanifest.ProfileName)
 	}
-	spec := only[*admissionv1.MutatingAdmissionPolicy](t, installed(t)).Spec
-	if want := "object.spec.schedulerName == '" + schedulermanifest.ProfileName + "'"; spec.MatchConditions[0].Expression != want {
-		t.Errorf("the policy matches on %q, want %q", spec.MatchConditions[0].Expression, want)
+	policies := map[string]*admissionv1.MutatingAdmissionPolicy{}
+	for _, o := range built(t, base) {
+		if p, ok := o.(*admissionv1.MutatingAdmissionPolicy); ok {
+			policies[p.Name] = p
+		}
 	}
-	if got := spec.Mutations[0].ApplyConfiguration.Expression; !strings.Contains(got, `"`+v1alpha1.PodFinalizer+`"`) {
-		t.Errorf("the policy sets %s, want %s", got, v1alpha1.PodFinalizer)
+	finalizer, namespaces := policies["finalizer.holdfast.dev"], policies["namespaces.holdfast.dev"]
+	if len(policies) != 2 || finalizer == nil || namespaces == nil {
+		t.Fatalf("the policies are %v", slices.Sorted(maps.Keys(policies)))
+	}
+	for p, wants := range map[*admissionv1.MutatingAdmissionPolicy][]string{
+		finalizer:  {"object.spec.schedulerName == '" + schedulermanifest.ProfileName + "'", `"` + v1alpha1.PodFinalizer + `"`},
+		namespaces: {"object.spec.schedulerName == '" + v1.DefaultSchedulerName + "'", `schedulerName: "` + schedulermanifest.ProfileName + `"`},
+	} {
+		for _, want := range wants {
+			if got := p.Spec.Mutations[0].ApplyConfiguration.Expression; !strings.Contains(got, want) {
+				t.Errorf("policy %s has %q, want %s in it", p.Name, got, want)
+			}
+		}
+	}
+	if got := namespaces.Spec.MatchConstraints.NamespaceSelector.MatchLabels; !maps.Equal(got, map[string]string{"holdfast.dev/profile": schedulermanifest.ProfileName}) {
+		t.Errorf("namespaces are opted in by %v", got)
+	}
+}
+
+// TestPoliciesMeetInAnyOrder: policies are invoked in no order, and one whose match
+// conditions did not hold is not invoked again (docs/kubernetes-facts.md §12.12).
+func TestPoliciesMeetInAnyOrder(t *testing.T) {
+	for _, o := range built(t, base) {
+		p, ok := o.(*admissionv1.MutatingAdmissionPolicy)
+		if !ok {
+			continue
+		}
+		if p.Spec.ReinvocationPolicy != admissionv1.IfNeededReinvocationPolicy {
+			t.Errorf("policy %s is not invoked again", p.Name)
+		}
+		for _, c := range p.Spec.MatchConditions {
+			if strings.Contains(c.Expression, "schedulerName") {
+				t.Errorf("policy %s, condition %s asks for what the other one changes", p.Name, c.Name)
+			}
+		}
+	}
+}
+
+// TestASampleIsOptedIn by the label of its namespace alone.
+func TestASampleIsOptedIn(t *testing.T) {
+	objects := built(t, "sample")
+	namespace := only[*v1.Namespace](t, objects)
+	if got := namespace.Labels["holdfast.dev/profile"]; got != schedulermanifest.ProfileName {
+		t.Errorf("the namespace is of the profile %q", got)
+	}
+	set := only[*appsv1.StatefulSet](t, objects)
+	if got := set.Spec.Template.Spec.SchedulerName; got != "" || set.Namespace != namespace.Name {
+		t.Errorf("set %s/%s names the scheduler %q", set.Namespace, set.Name, got)
+	}
+	if service := only[*v1.Service](t, objects); set.Spec.ServiceName != service.Name || service.Namespace != namespace.Name {
+		t.Errorf("the set's service is %s, there is %s/%s", set.Spec.ServiceName, service.Namespace, service.Name)
+	}
+}
+
+// TestNoRuleHasAWildcard: what a star grants, nobody has read.
+func TestNoRuleHasAWildcard(t *testing.T) {
+	for _, o := range built(t, base) {
+		var name string
+		var rules []rbacv1.PolicyRule
+		switch o := o.(type) {
+		case *rbacv1.ClusterRole:
+			name, rules = o.Name, o.Rules
+		case *rbacv1.Role:
+			name, rules = o.Name, o.Rules
+		}
+		for _, rule := range rules {
+			for _, list := range [][]string{rule.Verbs, rule.APIGroups, rule.Resources, rule.ResourceNames, rule.NonResourceURLs} {
+				if slices.ContainsFunc(list, func(word string) bool { return strings.Contains(word, "*") }) {
+					t.Errorf("%s has a wildcard in %+v", name, rule)
+				}
+			}
+		}
 	}
 }
 
@@ -180,7 +323,7 @@ func TestTheProfileIsTheOneOfTheCode(t *testing.T) {
 func TestTheLeasesMayBeHeld(t *testing.T) {
 	objects := decode(t, "configuration.yaml", schedulermanifest.Configuration)
 	election := only[*schedulerv1.KubeSchedulerConfiguration](t, objects).LeaderElection
-	role := only[*rbacv1.Role](t, installed(t))
+	role := only[*rbacv1.Role](t, built(t, base))
 	if election.ResourceNamespace != role.Namespace {
 		t.Errorf("the scheduler's lease is in %s, the role in %s", election.ResourceNamespace, role.Namespace)
 	}

@@ -35,10 +35,10 @@ const (
 	account         = "holdfast-scheduler"
 )
 
-// manifests is what kubectl apply -k manifests applies.
+// manifests is what kubectl apply -k manifests/base applies.
 func manifests(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "../../manifests")
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "../../manifests/base")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func jsonConfig(c *rest.Config) *rest.Config {
 }
 
 var errNotServed = errors.New("the API server serves no tenancies of " + v1alpha1.SchemeGroupVersion.String() +
-	": install the custom resource first, with kubectl apply -f manifests/crd")
+	": install the custom resource first, with kubectl apply -k manifests/crd")
 
 // checkServed asks once whether the API server has the custom resource. Without it
 // the scheduler would wait for its informer for ever, and say nothing.
