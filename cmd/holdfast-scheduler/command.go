@@ -110,7 +110,7 @@ func run(ctx context.Context, o *options.Options, g *guardOptions) error {
 	if err != nil {
 		return err
 	}
-	x, err := g.newGuard(s.config.KubeConfig, s.profiles)
+	x, err := g.newGuard(s.config.KubeConfig, s.profiles, s.args)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/guard"
 )
@@ -73,9 +74,9 @@ func (g *guardOptions) validate() error {
 	return nil
 }
 
-// newGuard makes the guard for the pods of the profiles. It has clients of its own:
+// newGuard makes the guard for the pods of the profiles, as they ask. It has clients of its own:
 // its reads must not wait behind the scheduler's in one rate limit.
-func (g *guardOptions) newGuard(config *rest.Config, profiles []string) (*guard.Guard, error) {
+func (g *guardOptions) newGuard(config *rest.Config, profiles []string, args *config.HoldfastArgs) (*guard.Guard, error) {
 	agent := rest.AddUserAgent(config, "guard")
 	kube, err := kubernetes.NewForConfig(agent)
 	if err != nil {
@@ -85,7 +86,7 @@ func (g *guardOptions) newGuard(config *rest.Config, profiles []string) (*guard.
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	return guard.New(kube, records, guard.Options{SchedulerNames: profiles, Namespace: g.leaseNamespace}), nil
+	return guard.New(kube, records, guard.Options{SchedulerNames: profiles, Args: args, Namespace: g.leaseNamespace}), nil
 }
 
 // run runs the guard until ctx ends, or until it fails or its lease is lost, which

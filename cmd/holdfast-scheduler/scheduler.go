@@ -18,6 +18,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
@@ -30,6 +31,8 @@ type scheduler struct {
 	scheduler *kubescheduler.Scheduler
 	// profiles are the schedulerNames whose pods Holdfast protects.
 	profiles []string
+	// args are what these profiles ask of the guard.
+	args *config.HoldfastArgs
 	// adopted is to be closed when the guard has adopted the pods that ran before;
 	// until then no pod is placed. The guard is made after the scheduler, which says
 	// what the profiles are.
@@ -89,13 +92,17 @@ func newScheduler(ctx context.Context, o *options.Options) (*scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
+	args, err := plugin.GuardArgs(cc.ComponentConfig.Profiles, profiles)
+	if err != nil {
+		return nil, err
+	}
 	if err := options.LogOrWriteConfig(klog.FromContext(ctx), o.WriteConfigTo, &cc.ComponentConfig, completed); err != nil {
 		return nil, err
 	}
 	if err := checkServed(cc.KubeConfig); err != nil {
 		return nil, err
 	}
-	return &scheduler{config: &cc, scheduler: s, profiles: profiles, adopted: adopted}, nil
+	return &scheduler{config: &cc, scheduler: s, profiles: profiles, args: args, adopted: adopted}, nil
 }
 
 // jsonConfig is the configuration of a client of custom resources, which know no protobuf.

@@ -18,6 +18,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
+	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/client/informers/externalversions"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
@@ -44,6 +46,9 @@ type Options struct {
 	// PreBind. Empty: every StatefulSet pod of the cluster. A pod that carries the
 	// guard's finalizer is minded whatever its schedulerName says.
 	SchedulerNames []string
+	// Args are what the profiles ask of the guard: Protect, Controllers, NodeRemoval and
+	// ObserveKubelets count. Nil: the defaults.
+	Args *config.HoldfastArgs
 	// Namespace is where the mark of adoption is; kube-system if empty.
 	Namespace string
 
@@ -63,6 +68,7 @@ type Guard struct {
 	clock            clock.PassiveClock
 	profiles         sets.Set[string]
 	namespace        string
+	args             *config.HoldfastArgs
 	rules            fence.Table
 	withoutFinalizer bool
 
@@ -87,6 +93,9 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 	if o.Rules == nil {
 		o.Rules = fence.Rules()
 	}
+	if o.Args == nil {
+		o.Args = scheme.Default()
+	}
 	if o.Namespace == "" {
 		o.Namespace = metav1.NamespaceSystem
 	}
@@ -97,6 +106,7 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 		clock:            o.Clock,
 		profiles:         sets.New(o.SchedulerNames...),
 		namespace:        o.Namespace,
+		args:             o.Args,
 		rules:            o.Rules,
 		withoutFinalizer: o.WithoutFinalizer,
 		pods: coreinformers.NewPodInformer(kube, v1.NamespaceAll, 0, cache.Indexers{

@@ -17,7 +17,7 @@ const announcedMax = 4096
 // neither event nor condition for a gated pod (docs/kubernetes-facts.md §7).
 func (pl *Holdfast) announce(pod *v1.Pod, verdict tenancy.Verdict) {
 	if pl.announced.first(pod.UID) {
-		pl.recorder.Eventf(pod, nil, v1.EventTypeWarning, "Held", "Scheduling", "%s", verdict.Message)
+		pl.recorder.Eventf(pod, nil, v1.EventTypeWarning, EventHeld, actionScheduling, "%s", verdict.Message)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-dev/holdfast/manifests/crd"
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/guard"
@@ -47,15 +48,20 @@ func addHoldfast(p *process, s *scheduler, o Options) error {
 	if err != nil {
 		return err
 	}
-	g, err := newGuard(p, o)
+	configuration, err := decodeConfiguration(schedulermanifest.Configuration)
+	if err != nil {
+		return err
+	}
+	args, err := plugin.GuardArgs(configuration.Profiles, []string{schedulermanifest.ProfileName})
+	if err != nil {
+		return fmt.Errorf("scheduler configuration: %w", err)
+	}
+	g, err := newGuard(p, o, args)
 	if err != nil {
 		return err
 	}
 	shared := plugin.NewShared(store.New(records), s.dynamic, g.Adopted())
-	registry := frameworkruntime.Registry{plugin.Name: plugin.Factory(shared, o.Without...)}
-	if err := s.configure(schedulermanifest.Configuration, registry); err != nil {
-		return err
-	}
+	s.configure(configuration, frameworkruntime.Registry{plugin.Name: plugin.Factory(shared, o.Without...)})
 	go func() {
 		if err := g.Run(p.ctx); err != nil && p.ctx.Err() == nil {
 			crashed.record(p.ctx, fmt.Errorf("guard: %w", err))
@@ -64,7 +70,7 @@ func addHoldfast(p *process, s *scheduler, o Options) error {
 	return nil
 }
 
-func newGuard(p *process, o Options) (*guard.Guard, error) {
+func newGuard(p *process, o Options, args *config.HoldfastArgs) (*guard.Guard, error) {
 	kube, err := kubernetes.NewForConfig(p.RESTConfig(guardAgent))
 	if err != nil {
 		return nil, err
@@ -75,6 +81,7 @@ func newGuard(p *process, o Options) (*guard.Guard, error) {
 	}
 	return guard.New(kube, records, guard.Options{
 		SchedulerNames:   []string{schedulermanifest.ProfileName},
+		Args:             args,
 		Rules:            fence.Rules().Without(o.WithoutRules...),
 		WithoutFinalizer: slices.Contains(o.Without, GuardFinalizer),
 	}), nil

@@ -46,19 +46,22 @@ func newScheduler(p *process) (*scheduler, error) {
 }
 
 // configure gives the scheduler profiles other than the stock one.
-func (s *scheduler) configure(yaml []byte, registry frameworkruntime.Registry) error {
+func (s *scheduler) configure(c *schedulerconfig.KubeSchedulerConfiguration, registry frameworkruntime.Registry) {
+	s.options = append(s.options,
+		kubescheduler.WithProfiles(c.Profiles...),
+		kubescheduler.WithFrameworkOutOfTreeRegistry(registry))
+}
+
+func decodeConfiguration(yaml []byte) (*schedulerconfig.KubeSchedulerConfiguration, error) {
 	object, kind, err := scheme.Codecs.UniversalDecoder().Decode(yaml, nil, nil)
 	if err != nil {
-		return fmt.Errorf("scheduler configuration: %w", err)
+		return nil, fmt.Errorf("scheduler configuration: %w", err)
 	}
-	config, ok := object.(*schedulerconfig.KubeSchedulerConfiguration)
+	c, ok := object.(*schedulerconfig.KubeSchedulerConfiguration)
 	if !ok {
-		return fmt.Errorf("scheduler configuration: is a %s", kind)
+		return nil, fmt.Errorf("scheduler configuration: is a %s", kind)
 	}
-	s.options = append(s.options,
-		kubescheduler.WithProfiles(config.Profiles...),
-		kubescheduler.WithFrameworkOutOfTreeRegistry(registry))
-	return nil
+	return c, nil
 }
 
 // start runs the scheduler until the context ends; it returns when its caches have synced.
