@@ -399,9 +399,9 @@ func (c *cluster) forceDelete(t *testing.T) {
 // attest tries a false name first, then speaks for herself, then tries to change it.
 func (c *cluster) attest(t *testing.T) {
 	jane := versioned.NewForConfigOrDie(jsonConfig(c.as(attestor, "kubectl"))).HoldfastV1alpha1().Tenancies(shop)
-	say := func(by, reason string) error {
+	say := func(by, reason string, covers bool) error {
 		patch, err := json.Marshal(map[string]any{"spec": map[string]any{"attestations": []v1alpha1.Attestation{
-			{PodUID: c.victim.UID, By: by, Reason: reason},
+			{PodUID: c.victim.UID, By: by, Reason: reason, CoversAttachments: covers},
 		}}})
 		if err != nil {
 			return err
@@ -415,14 +415,18 @@ func (c *cluster) attest(t *testing.T) {
 			t.Errorf("%s: got %v, want it to be refused because %s", what, err, want)
 		}
 	}
-	refused("in another's name", say("john@example.com", "the machine is in the bin"), "by must be "+attestor)
+	refused("in another's name", say("john@example.com", "the machine is in the bin", false), "by must be "+attestor)
 	if status := c.record(t, "web-1").Status; status.Phase != v1alpha1.InDoubt {
 		t.Fatalf("the record of web-1 is %s", status.Phase)
 	}
-	if err := say(attestor, "the machine is in the bin"); err != nil {
+	if err := say(attestor, "the machine is in the bin", false); err != nil {
 		t.Fatal(err)
 	}
-	refused("another reason", say(attestor, "the machine was sold"), "is not altered")
+	refused("another reason", say(attestor, "the machine was sold", false), "is not altered")
+	if err := say(attestor, "the machine is in the bin", true); err != nil {
+		t.Errorf("to add that it covers the attachments: %v", err)
+	}
+	refused("to take that back", say(attestor, "the machine is in the bin", false), "is not altered")
 	_, err := jane.Patch(t.Context(), "web-1", types.MergePatchType, []byte(`{"spec":{"attestations":[]}}`), metav1.PatchOptions{})
 	if latest := c.record(t, "web-1").Status.Incarnation; latest.PodUID == c.victim.UID {
 		// It had not been replaced yet; from then on it has done its work.

@@ -100,7 +100,7 @@ func wantedOfOthers(f Facts) v1alpha1.EvidenceKind {
 		return v1alpha1.Rebooted
 	case f.Machines == MachinesFenced:
 		return v1alpha1.Fenced
-	case f.Machines == MachinesRemoved:
+	case f.Machines == MachinesRemoved || f.Machines == MachinesDown:
 		return v1alpha1.NodeRemoved
 	case f.Attested:
 		return v1alpha1.Attested
@@ -292,7 +292,7 @@ func TestTheTableIsOrderedProofsFirst(t *testing.T) {
 	}
 	want := []string{
 		"NeverBound", "KubeletConfirmedByPhase", "KubeletConfirmedBySandbox", "Rebooted",
-		"Fenced", "NodeRemoved", "Attested",
+		"Fenced", "NodeRemoved", "NodeRemovedWhenDown", "Attested",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v: an assertion must never hide a proof from the receipt", names, want)

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 	cloudproviderapi "k8s.io/cloud-provider/api"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
@@ -24,10 +25,13 @@ const (
 	MachinesFenced Machines = "Fenced"
 	// MachinesRemoved: each is Rebooted, Fenced, or was removed together with its Node.
 	MachinesRemoved Machines = "Removed"
+	// MachinesDown: each is one of these, or its Node was removed while it was not
+	// Ready, and that counts (config.RemovalWhenDown).
+	MachinesDown Machines = "Down"
 )
 
 // machinesByTrust are the values from the best known to the least.
-var machinesByTrust = []Machines{MachinesRebooted, MachinesFenced, MachinesRemoved, MachinesUnknown}
+var machinesByTrust = []Machines{MachinesRebooted, MachinesFenced, MachinesRemoved, MachinesDown, MachinesUnknown}
 
 // Fence is what a node's taints say.
 type Fence string
@@ -62,6 +66,8 @@ type Nodes struct {
 	// share a kernel share its boot ID (docs/kubernetes-facts.md §1.5), and then it
 	// tells nothing. Nil: nobody looked.
 	Booted func(bootID, except string) bool
+	// Removal says when the removal of a Node counts; empty: config.RemovalManaged.
+	Removal config.NodeRemoval
 }
 
 func (n Nodes) sight(name string) (NodeSight, bool) {
@@ -118,8 +124,12 @@ func machineOf(c v1alpha1.CandidateNode, nodes Nodes) Machines {
 		return MachinesUnknown
 	case sight.Node != nil && sight.Node.UID == c.UID && sight.Taints.fenceOn(sight.Node) == FenceSet:
 		return MachinesFenced
-	case removed(c, sight) && !shared:
+	case !removed(c, sight) || shared || nodes.Removal == config.RemovalNever:
+		return MachinesUnknown
+	case c.Removal.Ground != "":
 		return MachinesRemoved
+	case nodes.Removal == config.RemovalWhenDown && (c.Removal.Ready == v1.ConditionFalse || c.Removal.Ready == v1.ConditionUnknown):
+		return MachinesDown
 	}
 	return MachinesUnknown
 }
@@ -154,10 +164,10 @@ func allBootedAnew(candidates []v1alpha1.CandidateNode, nodes Nodes) bool {
 		})
 }
 
-// removed: the object went on a ground that speaks of the machine, and no object of
-// its name came back with one of its boots.
+// removed: the object was seen to go, and no object of its name came back with one of
+// its boots. That alone says nothing of the machine (H3).
 func removed(c v1alpha1.CandidateNode, sight NodeSight) bool {
-	if c.Removal == nil || c.Removal.Ground == "" {
+	if c.Removal == nil {
 		return false
 	}
 	if sight.Node == nil {

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
@@ -135,6 +136,40 @@ func TestNobodyLookedForBootsElsewhere(t *testing.T) {
 	for _, c := range []v1alpha1.CandidateNode{candidate("node-a", bootedLater("b2", "b3")), candidate("node-a", gone(v1alpha1.InstanceGone))} {
 		if got := machinesOf([]v1alpha1.CandidateNode{c}, Nodes{Read: []NodeSight{{Name: "node-a"}}}); got != MachinesUnknown {
 			t.Errorf("%+v: got %s", c, got)
+		}
+	}
+}
+
+// TestTheRemovalOfANodeCountsAsConfigured goes through every word of nodeRemoval, every
+// last readiness of a Node and every ground on which it went.
+func TestTheRemovalOfANodeCountsAsConfigured(t *testing.T) {
+	grounds := []v1alpha1.RemovalGround{"", v1alpha1.InstanceGone, v1alpha1.InstanceShutDown, v1alpha1.InstanceTerminated}
+	words := []config.NodeRemoval{"", config.RemovalManaged, config.RemovalWhenDown, config.RemovalNever, "Sometimes"}
+	for _, word := range words {
+		for _, ready := range []v1.ConditionStatus{v1.ConditionTrue, v1.ConditionFalse, v1.ConditionUnknown, ""} {
+			for _, ground := range grounds {
+				want := MachinesUnknown
+				switch {
+				case word == config.RemovalNever:
+				case ground != "":
+					want = MachinesRemoved
+				case word == config.RemovalWhenDown && (ready == v1.ConditionFalse || ready == v1.ConditionUnknown):
+					want = MachinesDown
+				}
+				c := candidate("node-a", gone(ground))
+				c.Removal.Ready = ready
+				nodes := Nodes{Read: []NodeSight{{Name: "node-a"}}, Booted: notShared, Removal: word}
+				if got := machineOf(c, nodes); got != want {
+					t.Errorf("nodeRemoval %q, last Ready %q, ground %q: got %s, want %s", word, ready, ground, got, want)
+				}
+				nodes.Read[0].Node = silentNode("node-a", "uid-of-a-new-node-a", "node-a-boot-1")
+				if got := machineOf(c, nodes); got != MachinesUnknown {
+					t.Errorf("nodeRemoval %q, last Ready %q, ground %q, and the machine came back: got %s", word, ready, ground, got)
+				}
+				if got := machineOf(candidate("node-a"), nodes); got != MachinesUnknown {
+					t.Errorf("nodeRemoval %q, nobody saw the node go: got %s", word, got)
+				}
+			}
 		}
 	}
 }

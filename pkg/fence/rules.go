@@ -122,6 +122,9 @@ var (
 	removedNode = Condition{"the removal of its machine together with its node", func(f Facts) bool {
 		return f.Machines == MachinesRemoved
 	}}
+	downNode = Condition{"the removal of its node while it was not Ready", func(f Facts) bool {
+		return f.Machines == MachinesDown
+	}}
 	attested = Condition{"an attestation for this pod UID", func(f Facts) bool {
 		return f.Attested
 	}}
@@ -199,6 +202,16 @@ var (
 			"or had marked it as shut down, or an autoscaler's finalizer waited for the end of the instance; and no node has come back with one of its boots.",
 	}
 
+	// After NodeRemoved: nobody says what became of the machine. Only nodeRemoval:
+	// WhenDown makes such machines, so by default no facts can match it.
+	nodeRemovedWhenDown = Rule{
+		Name: "NodeRemovedWhenDown", Kind: v1alpha1.NodeRemoved,
+		Conditions: []Condition{deletedOrGone, downNode},
+		Detail:     "its node was removed while it was not Ready, which counts here as the end of the machine (nodeRemoval: WhenDown)",
+		Why: "An assertion by configuration: in this cluster whoever deletes a Node that is not Ready has made sure that its machine is off. A node that was Ready to the end was removed under a living kubelet, " +
+			"which no configuration makes an end (H3). After NodeRemoved, so that a receipt names whoever knew of the machine itself.",
+	}
+
 	// Last: a human's word counts only where nothing proves it. It overrides a
 	// running container, for that is what it is for (a node that will never report
 	// again shows its last state for ever), but never a pod that nobody deleted: such
@@ -212,5 +225,5 @@ var (
 	}
 
 	// rules is the order in which Judge tries them; the first that matches wins.
-	rules = Table{neverBound, kubeletConfirmed, kubeletConfirmedBySandbox, rebootedTwice, fencedOff, nodeRemoved, attestedOver}
+	rules = Table{neverBound, kubeletConfirmed, kubeletConfirmedBySandbox, rebootedTwice, fencedOff, nodeRemoved, nodeRemovedWhenDown, attestedOver}
 )

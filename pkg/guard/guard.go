@@ -114,7 +114,7 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 			byNode:               nodeOfPod,
 		}),
 		tenancies: externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
-		nodes:     newNodeWatch(kube, o.Clock),
+		nodes:     newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
 		adoption:  newAdoption(),
 		finals:    newFinals(finalsMax),
 		queue:     newQueue("guard"),

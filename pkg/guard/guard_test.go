@@ -429,7 +429,7 @@ func TestOpenedRecordOfAPodThatWasNeverBoundIsClosed(t *testing.T) {
 }
 
 func (c *cluster) attest(uid types.UID) error {
-	return c.store.Attest(c.ctx, c.id, v1alpha1.Attestation{PodUID: uid, Reason: "the machine is on my desk", By: "ann"})
+	return c.store.Attest(c.ctx, c.id, v1alpha1.Attestation{PodUID: uid, Reason: "the machine is on my desk", By: "ann", CoversAttachments: true})
 }
 
 func TestAttestationReleasesInTheRightOrder(t *testing.T) {
@@ -456,7 +456,7 @@ func TestAttestationReleasesInTheRightOrder(t *testing.T) {
 			func() error { c.wire.forget(); return c.attest(pod.UID) },
 			func() error {
 				return c.must("it is over and gone, though its kubelet never reported", func(r *v1alpha1.Tenancy, p *v1.Pod) bool {
-					return over(r, v1alpha1.Attested) && r.Status.Evidence.Source == "ann" && p == nil
+					return over(r, v1alpha1.Attested) && r.Status.Evidence.Source == "ann" && r.Status.Evidence.CoversAttachments && p == nil
 				})
 			},
 			func() error {

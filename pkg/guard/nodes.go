@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
 )
@@ -31,6 +32,8 @@ const removalsMax = 4096
 type nodeWatch struct {
 	reflector *cache.Reflector
 	clock     clock.PassiveClock
+	// counts says when the removal of a node is evidence.
+	counts config.NodeRemoval
 	// changed is told of a node that is another one, was booted, tainted, became
 	// ready or ceased to be; removed of one that is gone. Both without the lock.
 	changed func(name string)
@@ -55,9 +58,9 @@ type final struct {
 	at     metav1.Time
 }
 
-func newNodeWatch(kube kubernetes.Interface, clock clock.PassiveClock) *nodeWatch {
+func newNodeWatch(kube kubernetes.Interface, clock clock.PassiveClock, counts config.NodeRemoval) *nodeWatch {
 	w := &nodeWatch{
-		clock:  clock,
+		clock: clock, counts: counts,
 		nodes:  map[string]*v1.Node{},
 		taints: map[string]fence.TaintWatch{},
 		finals: newRecent[final](removalsMax), instancesGone: newRecent[bool](removalsMax),
@@ -177,7 +180,7 @@ func (w *nodeWatch) removal(uid types.UID) *v1alpha1.NodeRemoval {
 func (w *nodeWatch) around(names []string) fence.Nodes {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	nodes := fence.Nodes{Booted: w.booted}
+	nodes := fence.Nodes{Booted: w.booted, Removal: w.counts}
 	for _, name := range names {
 		nodes.Read = append(nodes.Read, fence.NodeSight{Name: name, Node: w.nodes[name], Taints: w.taints[name]})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
@@ -41,6 +42,9 @@ func (g *Guard) release(ctx context.Context, id identity.Identity, record *v1alp
 		Source: sourceOf(verdict.Kind, record, t),
 		Time:   metav1.NewTime(g.clock.Now()),
 		Detail: verdict.Detail,
+	}
+	if a := attestationOf(record, t); a != nil && verdict.Kind == v1alpha1.Attested {
+		evidence.CoversAttachments = a.CoversAttachments
 	}
 	closed, err := g.store.Close(ctx, id, evidence)
 	if err != nil {
@@ -80,13 +84,21 @@ func sourceOf(kind v1alpha1.EvidenceKind, record *v1alpha1.Tenancy, t tenant) st
 	case v1alpha1.Rebooted, v1alpha1.Fenced, v1alpha1.NodeRemoved:
 		return "node " + strings.Join(nodeNamesOf(incarnationOf(record)), ", ")
 	case v1alpha1.Attested:
-		for _, a := range attestationsOf(record) {
-			if a.PodUID == t.uid {
-				return a.By
-			}
+		if a := attestationOf(record, t); a != nil {
+			return a.By
 		}
 	}
 	return "API server"
+}
+
+// attestationOf is the human's word about the incarnation; nil if there is none.
+func attestationOf(record *v1alpha1.Tenancy, t tenant) *v1alpha1.Attestation {
+	attestations := attestationsOf(record)
+	i := slices.IndexFunc(attestations, func(a v1alpha1.Attestation) bool { return a.PodUID == t.uid })
+	if i < 0 {
+		return nil
+	}
+	return &attestations[i]
 }
 
 // standBy looks after a pod that the record does not speak of: another
