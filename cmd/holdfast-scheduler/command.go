@@ -18,6 +18,8 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+
+	"github.com/holdfast-dev/holdfast/pkg/metrics"
 )
 
 // programName is also the first part of the user agent, under which the API server
@@ -114,6 +116,7 @@ func run(ctx context.Context, o *options.Options, g *guardOptions) error {
 	if err != nil {
 		return err
 	}
+	metrics.Register(x.Census)
 	guarding, stopGuarding := context.WithCancel(ctx)
 	defer stopGuarding()
 	go func() {

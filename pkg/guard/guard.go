@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -83,6 +84,10 @@ type Guard struct {
 	// the end of a node.
 	queue, notes workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	running      sync.WaitGroup
+	// leading is true while Lead works.
+	leading atomic.Bool
+	// logger is that of Watch, for what the informers' handlers have to say.
+	logger klog.Logger
 }
 
 // New makes a guard. Nothing is read or watched before Watch.
@@ -119,6 +124,7 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 		finals:    newFinals(finalsMax),
 		queue:     newQueue("guard"),
 		notes:     newQueue("guard_notes"),
+		logger:    klog.Background(),
 	}
 	g.cloudEvents = newCloudEvents(kube, g.nodes.instanceGone)
 	return g
@@ -146,6 +152,7 @@ func (g *Guard) Run(ctx context.Context) error {
 // error if that cannot be. Every replica does this, so that the next leader knows
 // what the last one saw. Call it once.
 func (g *Guard) Watch(ctx context.Context) error {
+	g.logger = klog.FromContext(ctx)
 	if err := g.subscribe(); err != nil {
 		return err
 	}
@@ -182,6 +189,9 @@ func (g *Guard) Lead(ctx context.Context) error {
 		working.Go(func() { g.work(ctx) })
 	}
 	working.Go(func() { g.adopt(ctx) })
+	g.leading.Store(true)
+	defer g.leading.Store(false)
+	klog.FromContext(ctx).V(2).Info("The guard leads")
 	<-ctx.Done()
 	return nil
 }

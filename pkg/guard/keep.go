@@ -70,6 +70,7 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 		return nil, fmt.Errorf("tenancy %s, holding: %w", id, err)
 	}
 	if before, after := heldCondition(record), heldCondition(held); after != nil && !sameHold(before, after) {
+		klog.FromContext(ctx).V(2).Info("Held", "identity", id, "podUID", t.uid, "by", after.Reason, "why", after.Message)
 		g.announceHold(id, t, live, after.Message)
 	}
 	return held, nil

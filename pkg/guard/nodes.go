@@ -199,6 +199,19 @@ func (w *nodeWatch) booted(bootID, except string) bool {
 	return false
 }
 
+// staleBoots counts the nodes whose kubelet may start pods from an old list (H7).
+func (w *nodeWatch) staleBoots() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, node := range w.nodes {
+		if fence.StaleBoot(node) {
+			n++
+		}
+	}
+	return n
+}
+
 // liveNodes is around with the nodes read live: what a taint or the absence of a
 // node proves, it proves now.
 func (g *Guard) liveNodes(ctx context.Context, names []string) (fence.Nodes, error) {

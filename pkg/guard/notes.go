@@ -47,7 +47,7 @@ func nodeUIDsOfRecord(obj any) ([]string, error) {
 func (g *Guard) recordsAt(index, value string, f func(types.NamespacedName)) {
 	records, err := g.tenancies.GetIndexer().ByIndex(index, value)
 	if err != nil {
-		klog.Background().Error(err, "Records of a node", "index", index, "value", value)
+		g.logger.Error(err, "Records of a node", "index", index, "value", value)
 	}
 	for _, obj := range records {
 		if record, ok := obj.(*v1alpha1.Tenancy); ok {

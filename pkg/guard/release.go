@@ -10,10 +10,12 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/metrics"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
@@ -54,8 +56,15 @@ func (g *Guard) release(ctx context.Context, id identity.Identity, record *v1alp
 		}
 		return nil, err
 	}
+	metrics.Released(evidence.Kind)
+	logger := klog.FromContext(ctx)
 	if wasHeld(record) {
+		held := evidence.Time.Sub(heldCondition(record).LastTransitionTime.Time)
+		metrics.HoldEnded(evidence.Kind, held)
+		logger.V(2).Info("Released", "identity", id, "podUID", t.uid, "evidence", evidence.Kind, "source", evidence.Source, "held", held)
 		g.announceRelease(id, t, live, evidence)
+	} else {
+		logger.V(4).Info("Over", "identity", id, "podUID", t.uid, "evidence", evidence.Kind, "source", evidence.Source)
 	}
 	return closed, g.letGo(ctx, t, &evidence)
 }

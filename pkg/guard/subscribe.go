@@ -82,7 +82,7 @@ func (g *Guard) podDeleted(obj any) {
 		return
 	}
 	if dropped := g.finals.put(pod); dropped != nil {
-		klog.Background().V(2).Info("Too many final objects wait to be handled; the oldest counts as gone without a last word", "pod", klog.KObj(dropped), "limit", finalsMax)
+		g.logger.V(2).Info("Too many final objects wait to be handled; the oldest counts as gone without a last word", "pod", klog.KObj(dropped), "limit", finalsMax)
 	}
 	if record := g.cachedRecord(keyOf(pod)); record != nil && !tenancy.Unclean(record) && isIncarnation(record, pod) {
 		// The record was closed before the object went, as it should be.
@@ -114,7 +114,7 @@ func (g *Guard) tenancySeen(obj any) {
 func (g *Guard) nodeChanged(name string) {
 	pods, err := g.pods.GetIndexer().ByIndex(byNode, name)
 	if err != nil {
-		klog.Background().Error(err, "Pods of a node", "node", name)
+		g.logger.Error(err, "Pods of a node", "node", name)
 	}
 	for _, pod := range pods {
 		g.podSeen(pod)

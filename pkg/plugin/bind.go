@@ -9,10 +9,12 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/metrics"
 )
 
 // bindTriesMax bounds how often one Bind posts its binding. What is left over goes
@@ -54,6 +56,8 @@ func (pl *Holdfast) bind(ctx context.Context, id identity.Identity, pod *v1.Pod,
 			return errors.Join(err, settleErr)
 		}
 		prepared.resourceVersion = resourceVersion
+		metrics.BindRetried()
+		klog.FromContext(ctx).V(4).Info("The binding is posted again", "identity", id, "podUID", pod.UID, "node", nodeName, "reason", err)
 	}
 	return fmt.Errorf("bind of pod %s to node %s, tried %d times: %w", id, nodeName, bindTriesMax, err)
 }

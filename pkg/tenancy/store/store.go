@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	holdfastclient "github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned/typed/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/metrics"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -244,6 +245,7 @@ func retry(ctx context.Context, id identity.Identity, attempt func() (*v1alpha1.
 		if !errors.As(err, &last) {
 			return record, err
 		}
+		metrics.RecordOvertaken()
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("write tenancy %s: %w", id, err)
 		}
