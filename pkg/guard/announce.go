@@ -38,7 +38,7 @@ func (g *Guard) recordEvents(ctx context.Context) (end func(), err error) {
 // announceHold tells of a hold on the old pod, on the replacement and on the set.
 func (g *Guard) announceHold(id identity.Identity, t tenant, live *v1.Pod, message string) {
 	for _, object := range regarding(id, t, live) {
-		g.recorder.Eventf(object, nil, v1.EventTypeWarning, EventHeld, actionGuarding, "%s", note(id, message))
+		g.recorder.Eventf(object, nil, v1.EventTypeWarning, EventHeld, actionHolding, "%s", note(id, message))
 	}
 }
 
@@ -46,7 +46,7 @@ func (g *Guard) announceHold(id identity.Identity, t tenant, live *v1.Pod, messa
 func (g *Guard) announceRelease(id identity.Identity, t tenant, live *v1.Pod, evidence v1alpha1.Evidence) {
 	message := fmt.Sprintf("The incarnation %s is over (%s): %s.", evidence.PodUID, evidence.Kind, evidence.Detail)
 	for _, object := range regarding(id, t, live) {
-		g.recorder.Eventf(object, nil, v1.EventTypeNormal, EventReleased, actionGuarding, "%s", note(id, message))
+		g.recorder.Eventf(object, nil, v1.EventTypeNormal, EventReleased, actionReleasing, "%s", note(id, message))
 	}
 }
 

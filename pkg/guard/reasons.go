@@ -9,5 +9,8 @@ const (
 	EventReleased = "Released"
 )
 
-// actionGuarding is what the guard was doing when it wrote an event.
-const actionGuarding = "Guarding"
+// The actions of the guard's events: what it did when it wrote them.
+const (
+	actionHolding   = "Holding"
+	actionReleasing = "Releasing"
+)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
@@ -78,6 +80,7 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 	return &Holdfast{
 		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies"))},
 		recorder:  recorder,
+		clock:     clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
 		announced: newAnnounced(announcedMax),
 		arrival:   newArrival(over()),
 		without:   sets.New(without...),
@@ -248,27 +251,61 @@ func TestFilterWithoutPreFilterFailsClosed(t *testing.T) {
 	}
 }
 
-func TestHeldPodIsAnnouncedOnce(t *testing.T) {
+func TestHeldPodIsAnnouncedAndAgainBeforeTheEventIsForgotten(t *testing.T) {
 	pl, recorder := newTestPlugin(t, []runtime.Object{asUnstructured(t, record(v1alpha1.InDoubt))})
-	for range 3 {
-		pl.PreEnqueue(context.Background(), ordinal(newUID))
+	clock := clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0))
+	pl.clock = clock
+	announcements := func() (n int) {
+		for range 3 {
+			pl.PreEnqueue(context.Background(), ordinal(newUID))
+		}
+		for len(recorder.Events) > 0 {
+			if got := <-recorder.Events; !strings.HasPrefix(got, "Warning Held ") {
+				t.Errorf("event %q", got)
+			}
+			n++
+		}
+		return n
 	}
-	if got := len(recorder.Events); got != 1 {
-		t.Fatalf("%d events, want 1", got)
+	if got := announcements(); got != 1 {
+		t.Errorf("at first %d events, want 1: the guard tells the set", got)
 	}
-	if got := <-recorder.Events; len(got) < len("Warning Held ") || got[:13] != "Warning Held " {
-		t.Errorf("event %q", got)
+	clock.SetTime(clock.Now().Add(announceAgain - time.Second))
+	if got := announcements(); got != 0 {
+		t.Errorf("%d events before it is time", got)
+	}
+	clock.SetTime(clock.Now().Add(time.Second))
+	if got := announcements(); got != 1 {
+		t.Errorf("when it has lasted %d events, want 1", got)
+	}
+}
+
+func TestSetIsToldOfAHoldThatTheGuardDoesNotTellOf(t *testing.T) {
+	pl, recorder := newTestPlugin(t, nil)
+	pl.arrival = newArrival(make(chan struct{}))
+	pl.PreEnqueue(context.Background(), ordinal(newUID))
+	if got := len(recorder.Events); got != 2 {
+		t.Fatalf("%d events, want one for the pod and one for its set", got)
+	}
+	<-recorder.Events
+	if got := <-recorder.Events; !strings.HasPrefix(got, "Warning Held "+ordinal(newUID).Name+": ") {
+		t.Errorf("the set is told %q, which must name the pod", got)
 	}
 }
 
 func TestAnnouncedForgetsTheOldestBeyondItsLimit(t *testing.T) {
 	a := newAnnounced(2)
+	now := time.Unix(1_700_000_000, 0)
 	for i, step := range []struct {
-		uid  types.UID
-		want bool
-	}{{"a", true}, {"b", true}, {"a", false}, {"c", true}, {"b", false}, {"a", true}, {"c", false}} {
-		if got := a.first(step.uid); got != step.want {
-			t.Errorf("step %d: first(%s) = %v, want %v", i, step.uid, got, step.want)
+		uid    types.UID
+		reason tenancy.Reason
+		want   bool
+	}{
+		{"a", "why", true}, {"b", "why", true}, {"a", "why", false}, {"c", "why", true}, {"b", "why", false},
+		{"a", "why", true}, {"c", "why", false}, {"c", "another reason", true}, {"a", "why", false},
+	} {
+		if got := a.due(step.uid, step.reason, now); got != step.want {
+			t.Errorf("step %d: due(%s, %s) = %v, want %v", i, step.uid, step.reason, got, step.want)
 		}
 	}
 	if len(a.have) != 2 {

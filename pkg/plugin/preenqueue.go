@@ -7,16 +7,18 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/metrics"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // PreEnqueue gates a pod whose identity has an unclean record: it costs no
 // scheduling attempt until its own tenancy wakes it (L3).
-func (pl *Holdfast) PreEnqueue(_ context.Context, pod *v1.Pod) *fwk.Status {
+func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	verdict := pl.gate(pod)
 	if verdict.Held {
-		pl.announce(pod, verdict)
+		pl.announce(ctx, pod, verdict)
 	}
+	metrics.Judged(verdict.Held, string(verdict.Reason))
 	return refusal(verdict)
 }
 

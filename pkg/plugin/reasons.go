@@ -2,7 +2,8 @@ package plugin
 
 // The reasons of the plugin's events.
 const (
-	// EventHeld (Warning; on the pod): it is gated, why, and what would release it.
+	// EventHeld (Warning; on the pod, and on its set where the guard does not tell it):
+	// the pod is gated, why, and what would release it.
 	EventHeld = "Held"
 )
 
