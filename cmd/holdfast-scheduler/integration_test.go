@@ -265,6 +265,12 @@ func (c *cluster) othersHaveNoFinalizer(t *testing.T) {
 		"a set that does not control it": changed(func(p *v1.Pod) { p.OwnerReferences[0].Controller = nil }),
 		"a name that no ordinal has":     changed(func(p *v1.Pod) { p.Name = "web-00" }),
 		"the name of another set":        changed(func(p *v1.Pod) { p.Name = "db-0" }),
+		"a pod that is not to be guarded": changed(func(p *v1.Pod) {
+			p.Annotations = map[string]string{v1alpha1.ProtectAnnotation: "None"}
+		}),
+		"a pod of which PreBind finds out whether it writes": changed(func(p *v1.Pod) {
+			p.Annotations = map[string]string{v1alpha1.ProtectAnnotation: "Writers"}
+		}),
 		"a pod of Holdfast's own": changed(func(p *v1.Pod) {
 			p.Namespace, p.Spec = systemNamespace, deployment.Spec.Template.Spec
 		}),

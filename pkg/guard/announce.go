@@ -64,8 +64,8 @@ func regarding(id identity.Identity, t tenant, live *v1.Pod) []runtime.Object {
 	var objects []runtime.Object
 	add := func(pod *v1.Pod) {
 		objects = append(objects, &v1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID})
-		if owner := metav1.GetControllerOfNoCopy(pod); owner != nil && owner.Kind == set.Kind {
-			set.UID = owner.UID
+		if owner := metav1.GetControllerOfNoCopy(pod); owner != nil && owner.Name == set.Name {
+			set.APIVersion, set.Kind, set.UID = owner.APIVersion, owner.Kind, owner.UID
 		}
 	}
 	if t.pod != nil {

@@ -13,7 +13,7 @@ import (
 // calm reports whether the caches show nothing to do, so that the many updates of
 // healthy pods cost no live read. It may only be wrong where a cache is behind, and
 // whatever the cache then learns asks again. Nothing is decided on it.
-func calm(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v1.Node, protects func(*v1.Pod) bool) bool {
+func calm(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v1.Node, minds, protects func(*v1.Pod) bool) bool {
 	switch {
 	case pod != nil && protects(pod):
 		return false
@@ -26,7 +26,7 @@ func calm(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v1.Node
 	case isIncarnation(record, pod):
 		return !hasFinalizer(pod) && !lingers(pod)
 	default:
-		return pod.Spec.NodeName == "" && !told(pod) && !(pod.DeletionTimestamp != nil && hasFinalizer(pod))
+		return (pod.Spec.NodeName == "" || !minds(pod)) && !told(pod) && !(pod.DeletionTimestamp != nil && hasFinalizer(pod))
 	}
 }
 

@@ -78,6 +78,8 @@ type Guard struct {
 	nodes       *nodeWatch
 	cloudEvents *cache.Reflector
 
+	// readers are pods of which it is known that no claim of theirs has a single writer.
+	readers  *uids
 	adoption *adoption
 	finals   *finals
 	// queue has the identities to reconcile, notes those whose record is to be told of
@@ -120,6 +122,7 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 		}),
 		tenancies: externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
 		nodes:     newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
+		readers:   newUIDs(readersMax),
 		adoption:  newAdoption(),
 		finals:    newFinals(finalsMax),
 		queue:     newQueue("guard"),

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
+	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
@@ -100,6 +102,13 @@ func nodeA(boot string) func(string) *v1.Node {
 	}
 }
 
+// guardOf has what it needs to say whom it minds.
+func guardOf(word config.Protection, profiles ...string) *Guard {
+	args := scheme.Default()
+	args.Protect = word
+	return &Guard{args: args, profiles: sets.New(profiles...), readers: newUIDs(2)}
+}
+
 func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 	deletedRecord := recorded(v1alpha1.Over)
 	deletedRecord.DeletionTimestamp = &metav1.Time{Time: start}
@@ -134,7 +143,7 @@ func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 		"a closed record that is being deleted":              {deletedRecord, nil, "boot-1", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := calm(tc.record, tc.pod, nodeA(tc.boot), (&Guard{}).protects); got != tc.want {
+			if got := calm(tc.record, tc.pod, nodeA(tc.boot), guardOf(config.ProtectAll).minds, guardOf(config.ProtectAll).protects); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
@@ -142,7 +151,7 @@ func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 }
 
 func TestDutyIsToEveryPodWithTheFinalizer(t *testing.T) {
-	g := &Guard{profiles: sets.New("holdfast")}
+	g := guardOf(config.ProtectAll, "holdfast")
 	for name, tc := range map[string]struct {
 		pod  *v1.Pod
 		want bool
@@ -158,6 +167,51 @@ func TestDutyIsToEveryPodWithTheFinalizer(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+func annotated(word string) func(*v1.Pod) {
+	return func(p *v1.Pod) { p.Annotations = map[string]string{v1alpha1.ProtectAnnotation: word} }
+}
+
+func withClaim(p *v1.Pod) {
+	p.Spec.Volumes = []v1.Volume{{Name: "data", VolumeSource: v1.VolumeSource{
+		PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data-web-0"}}}}
+}
+
+func TestDutyIsAsThePodAndTheProfileSay(t *testing.T) {
+	for name, tc := range map[string]struct {
+		word config.Protection
+		pod  *v1.Pod
+		want bool
+	}{
+		"the profile protects nobody":                     {config.ProtectNone, build(newUID), false},
+		"a pod of it asks to be protected":                {config.ProtectNone, build(newUID, annotated("All")), true},
+		"a pod of it has the finalizer":                   {config.ProtectNone, build(newUID, guarded), true},
+		"a pod asks not to be":                            {config.ProtectAll, build(newUID, annotated("None")), false},
+		"it asks not to be, and has the finalizer":        {config.ProtectAll, build(newUID, annotated("None"), guarded), true},
+		"writers, and a pod without claims":               {config.ProtectWriters, build(newUID), false},
+		"writers, and a pod whose claims nobody has read": {config.ProtectWriters, build(newUID, withClaim), true},
+		"writers, and a pod whose claims many write":      {config.ProtectWriters, build(oldUID, withClaim), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := guardOf(tc.word)
+			g.readers.add(oldUID)
+			obj, err := trimPod(tc.pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, trimmed := g.minds(tc.pod), g.minds(obj.(*v1.Pod)); got != tc.want || trimmed != tc.want {
+				t.Errorf("got %v, of the trimmed pod %v; want %v", got, trimmed, tc.want)
+			}
+		})
+	}
+}
+
+func TestAPodThatNobodyMindsIsCalm(t *testing.T) {
+	g := guardOf(config.ProtectAll)
+	if !calm(recorded(v1alpha1.Over), build(newUID, annotated("None"), on("a"), running), nodeA("boot-1"), g.minds, g.protects) {
+		t.Error("every update of it would cost live reads")
 	}
 }
 

@@ -15,11 +15,15 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/identity"
 )
 
+// readersMax bounds how many pods are remembered whose claims have no single writer.
+// Beyond it the oldest one's claims are read again when its next update comes.
+const readersMax = 16384
+
 // protects reports whether a pod lacks the finalizer that it is to have: it runs, or
 // may, and did not come by PreBind, or somebody took the finalizer off. One that is
 // being deleted can be given none any more (docs/kubernetes-facts.md §12.2).
 func (g *Guard) protects(pod *v1.Pod) bool {
-	_, managed := identity.Of(pod)
+	_, managed := identity.Of(pod, g.args.Controllers...)
 	return managed && g.minds(pod) && pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil &&
 		!terminal(pod) && !hasFinalizer(pod) && !g.withoutFinalizer
 }

@@ -1,6 +1,10 @@
 package guard
 
-import "k8s.io/apimachinery/pkg/types"
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // recent remembers the latest values by UID. Beyond its limit the oldest UID goes.
 type recent[V any] struct {
@@ -27,4 +31,28 @@ func (r *recent[V]) put(uid types.UID, v V) {
 func (r *recent[V]) get(uid types.UID) (V, bool) {
 	v, ok := r.of[uid]
 	return v, ok
+}
+
+// uids remembers the latest UIDs, for several goroutines.
+type uids struct {
+	mu     sync.Mutex
+	recent *recent[struct{}]
+}
+
+func newUIDs(limit int) *uids { return &uids{recent: newRecent[struct{}](limit)} }
+
+// add remembers the UID, and reports whether it was not remembered.
+func (u *uids) add(uid types.UID) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, known := u.recent.get(uid)
+	u.recent.put(uid, struct{}{})
+	return !known
+}
+
+func (u *uids) has(uid types.UID) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, known := u.recent.get(uid)
+	return known
 }

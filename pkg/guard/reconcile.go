@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/protect"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -33,7 +34,7 @@ func (t tenant) deletionAsked() bool {
 // to be tried again; nothing was released because of it.
 func (g *Guard) reconcile(ctx context.Context, key types.NamespacedName) error {
 	ended := g.finals.of(key)
-	if len(ended) == 0 && calm(g.cachedRecord(key), g.cachedPod(key), g.nodes.get, g.protects) {
+	if len(ended) == 0 && calm(g.cachedRecord(key), g.cachedPod(key), g.nodes.get, g.minds, g.protects) {
 		return nil
 	}
 	id, named := identity.Named(key.Namespace, key.Name)
@@ -155,6 +156,10 @@ func (g *Guard) recordOf(ctx context.Context, id identity.Identity, record *v1al
 	inc, err := g.rebuilt(ctx, t.pod)
 	if err != nil {
 		return record, false, err
+	}
+	if need, _ := protect.Of(t.pod, g.args.Protect); need == protect.IfItWrites && !protect.Writes(inc.Volumes) {
+		g.readers.add(t.uid)
+		return record, false, nil
 	}
 	adopted, err := g.store.Adopt(ctx, id, inc, g.clock.Now())
 	if err != nil {

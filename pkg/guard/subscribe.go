@@ -2,7 +2,6 @@ package guard
 
 import (
 	"errors"
-	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/protect"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -49,14 +49,19 @@ func keyOf(obj metav1.Object) types.NamespacedName {
 }
 
 // minds reports whether the pod is the guard's duty: every pod with its finalizer,
-// whatever became of its owner, labels or profile; and every StatefulSet pod of the
-// profiles, which may have been bound past the plugin (H15).
+// whatever became of its owner, labels or profile; and every pod of the profiles that
+// has an identity and is to be protected, which may have been bound past the plugin
+// (H15). Where that hangs on claims that were not read yet, it counts as one.
 func (g *Guard) minds(pod *v1.Pod) bool {
-	if slices.Contains(pod.Finalizers, v1alpha1.PodFinalizer) {
+	if hasFinalizer(pod) {
 		return true
 	}
-	_, managed := identity.Of(pod)
-	return managed && (len(g.profiles) == 0 || g.profiles.Has(pod.Spec.SchedulerName))
+	_, managed := identity.Of(pod, g.args.Controllers...)
+	if !managed || len(g.profiles) > 0 && !g.profiles.Has(pod.Spec.SchedulerName) {
+		return false
+	}
+	need, _ := protect.Of(pod, g.args.Protect)
+	return need == protect.Always || need == protect.IfItWrites && !g.readers.has(pod.UID)
 }
 
 // concerns is minds, or that there is a record under the pod's name.

@@ -3,6 +3,8 @@ package guard
 import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
 // trimPod keeps of a pod what the guard reads, so that a cache of all pods of a
@@ -24,6 +26,7 @@ func trimPod(obj any) (any, error) {
 			DeletionTimestamp:          pod.DeletionTimestamp,
 			DeletionGracePeriodSeconds: pod.DeletionGracePeriodSeconds,
 			OwnerReferences:            pod.OwnerReferences,
+			Annotations:                protectAnnotation(pod),
 			Finalizers:                 pod.Finalizers,
 			ManagedFields:              statusFields(pod.ManagedFields),
 		},
@@ -37,6 +40,15 @@ func trimPod(obj any) (any, error) {
 		},
 		Status: pod.Status,
 	}, nil
+}
+
+// protectAnnotation keeps the annotation that says whether the pod is to be guarded.
+func protectAnnotation(pod *v1.Pod) map[string]string {
+	word, annotated := pod.Annotations[v1alpha1.ProtectAnnotation]
+	if !annotated {
+		return nil
+	}
+	return map[string]string{v1alpha1.ProtectAnnotation: word}
 }
 
 // statusFields keeps who wrote the status: it is what tells a kubelet's word from

@@ -1,21 +1,28 @@
-// Package identity tells which pods have one: a pod of a StatefulSet has a
-// stable name, of which at most one incarnation may run at a time (S1).
+// Package identity tells which pods have one: a pod of a StatefulSet, or of another
+// kind that is named so, has a stable name, of which at most one incarnation may run
+// at a time (S1).
 package identity
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 )
 
-// Identity is an ordinal of a StatefulSet. It outlives its pods.
+// statefulSet is the kind whose pods always have an identity.
+var statefulSet = config.ControllerKind{Group: appsv1.GroupName, Kind: "StatefulSet"}
+
+// Identity is an ordinal of a set. It outlives its pods.
 type Identity struct {
 	// Namespace is the namespace of the set, of its pods and of the tenancy.
 	Namespace string
-	// Set is the name of the StatefulSet.
+	// Set is the name of the StatefulSet, or of what else makes the pods.
 	Set string
 	// Ordinal is never negative.
 	Ordinal int32
@@ -31,16 +38,16 @@ func (i Identity) String() string {
 	return i.Namespace + "/" + i.Name()
 }
 
-// Of returns the identity of a pod whose controller owner is an apps StatefulSet
-// and whose name is <owner's name>-<ordinal>. It returns false for every other
-// pod. Labels do not count: they can be edited while the pod lives.
-func Of(pod *v1.Pod) (Identity, bool) {
+// Of returns the identity of a pod whose controller owner is an apps StatefulSet, or
+// of one of the other kinds, and whose name is <owner's name>-<ordinal>. It returns
+// false for every other pod. Labels do not count: they can be edited while the pod
+// lives.
+func Of(pod *v1.Pod, others ...config.ControllerKind) (Identity, bool) {
 	owner := metav1.GetControllerOf(pod)
-	if owner == nil || owner.Kind != "StatefulSet" {
+	if owner == nil {
 		return Identity{}, false
 	}
-	// The version is left open, for it says nothing about who the owner is.
-	if group, _, found := strings.Cut(owner.APIVersion, "/"); !found || group != appsv1.GroupName {
+	if kind := kindOf(owner); kind != statefulSet && !slices.Contains(others, kind) {
 		return Identity{}, false
 	}
 	id, ok := Named(pod.Namespace, pod.Name)
@@ -48,6 +55,15 @@ func Of(pod *v1.Pod) (Identity, bool) {
 		return Identity{}, false
 	}
 	return id, true
+}
+
+// kindOf leaves the version out, for it says nothing about who the owner is.
+func kindOf(owner *metav1.OwnerReference) config.ControllerKind {
+	group, _, found := strings.Cut(owner.APIVersion, "/")
+	if !found {
+		group = "" // The core group has a version only.
+	}
+	return config.ControllerKind{Group: group, Kind: owner.Kind}
 }
 
 // Named reads an identity from the name of a pod or of a tenancy, whoever owns it:

@@ -5,6 +5,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 )
 
 func TestOf(t *testing.T) {
@@ -61,6 +63,32 @@ func TestOf(t *testing.T) {
 			}
 			if ok && got.Name() != tc.name {
 				t.Errorf("its name is %q, want the pod's own %q", got.Name(), tc.name)
+			}
+		})
+	}
+}
+
+func TestOtherKindsAreAsConfigured(t *testing.T) {
+	yes := true
+	kruise := config.ControllerKind{Group: "apps.kruise.io", Kind: "StatefulSet"}
+	for name, tc := range map[string]struct {
+		apiVersion, kind string
+		others           []config.ControllerKind
+		want             bool
+	}{
+		"another kind that nobody configured":          {"apps.kruise.io/v1beta1", "StatefulSet", nil, false},
+		"another kind that is configured":              {"apps.kruise.io/v1beta1", "StatefulSet", []config.ControllerKind{kruise}, true},
+		"StatefulSets have one whatever is configured": {"apps/v1", "StatefulSet", []config.ControllerKind{kruise}, true},
+		"another kind of the same group":               {"apps.kruise.io/v1beta1", "CloneSet", []config.ControllerKind{kruise}, false},
+		"the same kind of another group":               {"example.com/v1", "StatefulSet", []config.ControllerKind{kruise}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-3", OwnerReferences: []metav1.OwnerReference{
+				{APIVersion: tc.apiVersion, Kind: tc.kind, Name: "web", Controller: &yes},
+			}}}
+			id, ok := Of(pod, tc.others...)
+			if want := (Identity{Namespace: "shop", Set: "web", Ordinal: 3}); ok != tc.want || ok && id != want {
+				t.Errorf("got %s, %t, want %t", id, ok, tc.want)
 			}
 		})
 	}

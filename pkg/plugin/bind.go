@@ -21,9 +21,9 @@ import (
 // back to the queue and through PreBind again.
 const bindTriesMax = 4
 
-// Bind binds a managed pod; Skip for others, which DefaultBinder takes.
+// Bind binds a guarded pod; Skip for others, which DefaultBinder takes.
 func (pl *Holdfast) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
-	id, managed := identity.Of(pod)
+	id, managed := identity.Of(pod, pl.args.Controllers...)
 	if !managed {
 		return fwk.NewStatus(fwk.Skip)
 	}
@@ -31,7 +31,11 @@ func (pl *Holdfast) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod,
 	if err != nil {
 		return fwk.AsStatus(fmt.Errorf("%s: bind of pod %s without PreBind: %w", Name, id, err))
 	}
-	if err := pl.bind(ctx, id, pod, nodeName, *data.(*bindState)); err != nil {
+	prepared := *data.(*bindState)
+	if prepared.unguarded {
+		return fwk.NewStatus(fwk.Skip)
+	}
+	if err := pl.bind(ctx, id, pod, nodeName, prepared); err != nil {
 		return fwk.AsStatus(err)
 	}
 	return nil

@@ -23,6 +23,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
@@ -81,6 +82,7 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies"))},
 		recorder:  recorder,
 		clock:     clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
+		args:      scheme.Default(),
 		announced: newAnnounced(announcedMax),
 		arrival:   newArrival(over()),
 		without:   sets.New(without...),
@@ -377,7 +379,7 @@ func TestManagedPodsAloneAreOptedOutOfBatching(t *testing.T) {
 }
 
 func TestPreBindIsNeverSkippedForAManagedPod(t *testing.T) {
-	pl := &Holdfast{}
+	pl := &Holdfast{args: scheme.Default()}
 	result, status := pl.PreBindPreFlight(context.Background(), nil, ordinal(newUID), "a")
 	if !status.IsSuccess() || result == nil || result.AllowParallel {
 		t.Errorf("managed pod: %+v, %v; want success, alone", result, status)

@@ -150,23 +150,31 @@ func (c *cluster) plugin(without ...plugin.Defence) (*plugin.Holdfast, error) {
 }
 
 // createPod makes the ordinal of a StatefulSet, with the claim data.
-func (c *cluster) createPod() (*v1.Pod, error) {
+func (c *cluster) createPod(edits ...func(*v1.Pod)) (*v1.Pod, error) {
 	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: "web", UID: "set"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
-	return c.kube.CoreV1().Pods("default").Create(c.ctx, &v1.Pod{
+	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: c.id.Name(), OwnerReferences: []metav1.OwnerReference{*owner}},
 		Spec: v1.PodSpec{
 			Containers: []v1.Container{{Name: "c", Image: "i"}},
 			Volumes: []v1.Volume{{Name: "data", VolumeSource: v1.VolumeSource{
 				PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}},
 		},
-	}, metav1.CreateOptions{})
+	}
+	for _, edit := range edits {
+		edit(pod)
+	}
+	return c.kube.CoreV1().Pods("default").Create(c.ctx, pod, metav1.CreateOptions{})
 }
 
-func (c *cluster) createClaim() error {
+// createClaim makes the claim data, of a single node unless other modes are given.
+func (c *cluster) createClaim(modes ...v1.PersistentVolumeAccessMode) error {
+	if len(modes) == 0 {
+		modes = []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}
+	}
 	_, err := c.kube.CoreV1().PersistentVolumeClaims("default").Create(c.ctx, &v1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: "data"},
 		Spec: v1.PersistentVolumeClaimSpec{
-			AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce},
+			AccessModes: modes,
 			VolumeName:  "pv-1",
 			Resources:   v1.VolumeResourceRequirements{Requests: v1.ResourceList{v1.ResourceStorage: resource.MustParse("1Gi")}},
 		},

@@ -22,6 +22,8 @@ type bindState struct {
 	resourceVersion string
 	// epoch of the opened record; 0 if there is none, which only a test brings about.
 	epoch int64
+	// unguarded: the pod has an identity and is not to be guarded. DefaultBinder binds it.
+	unguarded bool
 }
 
 // Clone returns the state itself: it never changes.
@@ -40,9 +42,13 @@ func (*Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.P
 // PreBind writes ahead: when it succeeds, the record names the pod and the node,
 // and the pod carries the guard's finalizer.
 func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
-	id, managed := identity.Of(pod)
-	if !managed {
-		return pl.judgeUnmanaged(ctx, pod)
+	id, guarded, err := pl.protects(ctx, pod)
+	if err != nil {
+		return failure(err)
+	}
+	if !guarded {
+		state.Write(bindKey, &bindState{unguarded: true})
+		return pl.judgeUnguarded(ctx, pod)
 	}
 	prepared, err := pl.writeAhead(ctx, id, pod, nodeName)
 	if err != nil {
@@ -52,9 +58,9 @@ func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.P
 	return nil
 }
 
-// judgeUnmanaged lets a pod without an identity through unless an unclean record
-// has its name.
-func (pl *Holdfast) judgeUnmanaged(ctx context.Context, pod *v1.Pod) *fwk.Status {
+// judgeUnguarded lets a pod through that gets no record, unless an unclean record has
+// its name.
+func (pl *Holdfast) judgeUnguarded(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	id, named := identity.Named(pod.Namespace, pod.Name)
 	if !named {
 		return nil
