@@ -24,7 +24,6 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
-	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 	"k8s.io/kubernetes/pkg/scheduler/profile"
 
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
@@ -71,7 +70,7 @@ func New(ctx context.Context, listed bool, objects ...runtime.Object) (*Pair, er
 	x, err := kubescheduler.New(ctx, client, informers, custom,
 		profile.RecorderFactory(func(name string) events.EventRecorderLogger { return recorder.NewRecorder(name) }),
 		kubescheduler.WithProfiles(profiles...),
-		kubescheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{plugin.Name: plugin.Factory(shared)}))
+		kubescheduler.WithFrameworkOutOfTreeRegistry(plugin.Registry(shared)))
 	if err != nil {
 		return nil, err
 	}

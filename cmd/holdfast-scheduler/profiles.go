@@ -9,6 +9,7 @@ import (
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
+	"github.com/holdfast-dev/holdfast/pkg/plugin/limits"
 )
 
 // shippedConfiguration is where a reader finds what is right.
@@ -31,6 +32,9 @@ func protectingProfiles(profiles map[string]*schedulerconfig.Plugins, extenders 
 			if problem := h.problem(); problem != "" {
 				wrong = append(wrong, fmt.Errorf("profile %s, %s: %s; compare %s", name, h.name, problem, shippedConfiguration))
 			}
+		}
+		if problem := attachLimits(namesOf(profiles[name].Filter)); problem != "" {
+			wrong = append(wrong, fmt.Errorf("profile %s, filter: %s; compare %s", name, problem, shippedConfiguration))
 		}
 	}
 	if len(with) == 0 {
@@ -80,6 +84,21 @@ func (h hook) problem() string {
 		return plugin.Name + " is enabled elsewhere in the profile, but not here"
 	}
 	return h.place(h.plugins)
+}
+
+// attachLimits says what is wrong with how a profile counts attachments. One of the
+// two plugins must: with both, upstream's refuses what ours lets through, and with
+// none, pods are sent to nodes that can attach nothing more. Upstream's alone is let
+// through: it costs a node that is full its old pods, but no safety.
+func attachLimits(filters []string) string {
+	ours, stock := slices.Contains(filters, limits.Name), slices.Contains(filters, limits.StockName)
+	switch {
+	case ours && stock:
+		return fmt.Sprintf("%s takes the place of %s: disable the latter under multiPoint", limits.Name, limits.StockName)
+	case !ours && !stock:
+		return fmt.Sprintf("nothing counts the volumes attached to a node: enable %s", limits.Name)
+	}
+	return ""
 }
 
 func anywhere([]string) string { return "" }

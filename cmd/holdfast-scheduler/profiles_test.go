@@ -8,6 +8,7 @@ import (
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
+	"github.com/holdfast-dev/holdfast/pkg/plugin/limits"
 )
 
 // change changes the right profile into another one.
@@ -26,7 +27,7 @@ func rightProfile(changes ...change) *schedulerconfig.Plugins {
 	p := &schedulerconfig.Plugins{
 		PreEnqueue: set("SchedulingGates", plugin.Name),
 		PreFilter:  set("NodeAffinity", plugin.Name),
-		Filter:     set("NodeName", plugin.Name),
+		Filter:     set("NodeName", limits.Name, plugin.Name),
 		PreBind:    set("VolumeBinding", plugin.Name),
 		Bind:       set(plugin.Name, "DefaultBinder"),
 	}
@@ -86,9 +87,27 @@ func TestAConfigurationThatProtectsNothingIsRefused(t *testing.T) {
 		},
 		"one profile of two is wrong": {
 			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(), "stateful": rightProfile(func(p *schedulerconfig.Plugins) {
-				p.Filter = set("NodeName")
+				p.Filter = set("NodeName", limits.Name)
 			})},
 			wantError: []string{"profile stateful, filter:"},
+		},
+		"attachments are counted twice over": {
+			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(func(p *schedulerconfig.Plugins) {
+				p.Filter = set("NodeVolumeLimits", "HoldfastVolumeLimits", plugin.Name)
+			})},
+			wantError: []string{"profile holdfast, filter: HoldfastVolumeLimits takes the place of NodeVolumeLimits", shippedConfiguration},
+		},
+		"attachments are not counted": {
+			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(func(p *schedulerconfig.Plugins) {
+				p.Filter = set("NodeName", plugin.Name)
+			})},
+			wantError: []string{"profile holdfast, filter: nothing counts the volumes", "enable HoldfastVolumeLimits"},
+		},
+		"attachments are counted as upstream does": {
+			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(func(p *schedulerconfig.Plugins) {
+				p.Filter = set("NodeVolumeLimits", plugin.Name)
+			})},
+			want: []string{"holdfast"},
 		},
 		"an extender binds past every plugin": {
 			profiles:  map[string]*schedulerconfig.Plugins{"holdfast": rightProfile()},

@@ -16,7 +16,6 @@ import (
 	kubescheduler "k8s.io/kubernetes/pkg/scheduler"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
-	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
@@ -71,7 +70,7 @@ func newScheduler(ctx context.Context, o *options.Options) (*scheduler, error) {
 		kubescheduler.WithKubeConfig(cc.KubeConfig),
 		kubescheduler.WithProfiles(cc.ComponentConfig.Profiles...),
 		kubescheduler.WithPercentageOfNodesToScore(cc.ComponentConfig.PercentageOfNodesToScore),
-		kubescheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{plugin.Name: plugin.Factory(shared)}),
+		kubescheduler.WithFrameworkOutOfTreeRegistry(plugin.Registry(shared)),
 		kubescheduler.WithPodMaxBackoffSeconds(cc.ComponentConfig.PodMaxBackoffSeconds),
 		kubescheduler.WithPodInitialBackoffSeconds(cc.ComponentConfig.PodInitialBackoffSeconds),
 		kubescheduler.WithPodMaxInUnschedulablePodsDuration(cc.PodMaxInUnschedulablePodsDuration),

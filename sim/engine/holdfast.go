@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"k8s.io/client-go/kubernetes"
-	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
 	"github.com/holdfast-dev/holdfast/manifests/crd"
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
@@ -61,7 +60,7 @@ func addHoldfast(p *process, s *scheduler, o Options) error {
 		return err
 	}
 	shared := plugin.NewShared(store.New(records), s.dynamic, g.Adopted())
-	s.configure(configuration, frameworkruntime.Registry{plugin.Name: plugin.Factory(shared, o.Without...)})
+	s.configure(configuration, plugin.Registry(shared, o.Without...))
 	go func() {
 		if err := g.Run(p.ctx); err != nil && p.ctx.Err() == nil {
 			crashed.record(p.ctx, fmt.Errorf("guard: %w", err))
