@@ -85,7 +85,11 @@ type Guard struct {
 	// queue has the identities to reconcile, notes those whose record is to be told of
 	// the end of a node.
 	queue, notes workqueue.TypedRateLimitingInterface[types.NamespacedName]
-	running      sync.WaitGroup
+	// oldKubelets has the names of nodes to warn of.
+	oldKubelets workqueue.TypedInterface[string]
+	// toldBypass and toldKubelet are the pods and nodes that were warned of.
+	toldBypass, toldKubelet *uids
+	running                 sync.WaitGroup
 	// leading is true while Lead works.
 	leading atomic.Bool
 	// logger is that of Watch, for what the informers' handlers have to say.
@@ -120,14 +124,16 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 			cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
 			byNode:               nodeOfPod,
 		}),
-		tenancies: externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
-		nodes:     newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
-		readers:   newUIDs(readersMax),
-		adoption:  newAdoption(),
-		finals:    newFinals(finalsMax),
-		queue:     newQueue("guard"),
-		notes:     newQueue("guard_notes"),
-		logger:    klog.Background(),
+		tenancies:   externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
+		nodes:       newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
+		readers:     newUIDs(readersMax),
+		adoption:    newAdoption(),
+		finals:      newFinals(finalsMax),
+		queue:       newQueue("guard"),
+		notes:       newQueue("guard_notes"),
+		oldKubelets: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "guard_old_kubelets"}),
+		toldBypass:  newUIDs(toldMax), toldKubelet: newUIDs(toldMax),
+		logger: klog.Background(),
 	}
 	g.cloudEvents = newCloudEvents(kube, g.nodes.instanceGone)
 	return g
@@ -171,6 +177,7 @@ func (g *Guard) Watch(ctx context.Context) error {
 	}
 	context.AfterFunc(ctx, g.queue.ShutDown)
 	context.AfterFunc(ctx, g.notes.ShutDown)
+	context.AfterFunc(ctx, g.oldKubelets.ShutDown)
 	if !cache.WaitForCacheSync(ctx.Done(), g.pods.HasSynced, g.nodes.hasSynced, g.tenancies.HasSynced, mark.HasSynced) {
 		return fmt.Errorf("caches of pods, nodes, tenancies and the mark of adoption: %w", context.Cause(ctx))
 	}
@@ -188,10 +195,12 @@ func (g *Guard) Lead(ctx context.Context) error {
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer g.queue.ShutDown()
+	defer g.oldKubelets.ShutDown()
 	for range workers {
 		working.Go(func() { g.work(ctx) })
 	}
 	working.Go(func() { g.adopt(ctx) })
+	working.Go(func() { g.warnOfKubelets(ctx) })
 	g.leading.Store(true)
 	defer g.leading.Store(false)
 	klog.FromContext(ctx).V(2).Info("The guard leads")

@@ -17,6 +17,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -45,7 +46,8 @@ type cluster struct {
 	records       versioned.Interface
 	store         *store.Store
 	wire          *wire
-	newGuard      func() *guard.Guard
+	// newGuard makes a guard, of the defaults unless options are given.
+	newGuard func(...guard.Options) *guard.Guard
 }
 
 // inCluster runs f in virtual time with a cluster of its own.
@@ -101,17 +103,22 @@ func newCluster(ctx context.Context) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{ctx: ctx, id: identity.Identity{Namespace: "default", Set: "web"}, kube: kube, kubelet: kubelet, records: records, store: store.New(records), wire: w}
-	c.newGuard = func() *guard.Guard { return guard.New(guardKube, guardRecords, guard.Options{}) }
+	c.newGuard = func(given ...guard.Options) *guard.Guard {
+		var o guard.Options
+		for _, o = range given {
+		}
+		return guard.New(guardKube, guardRecords, o)
+	}
 	return c, c.createNode("a")
 }
 
 // guards starts the guard; the function that it returns ends it.
-func (c *cluster) guards() (stop func()) {
+func (c *cluster) guards(o ...guard.Options) (stop func()) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = c.newGuard().Run(ctx) // Ends with ctx; what it does not do, the test misses.
+		_ = c.newGuard(o...).Run(ctx) // Ends with ctx; what it does not do, the test misses.
 	}()
 	return func() {
 		// Time stands still unless everybody waits, so no request of the guard is cut
@@ -147,7 +154,7 @@ func (c *cluster) silence(name string) error {
 
 // createPod makes the ordinal of a StatefulSet, on the node unless that is empty, with
 // the guard's finalizer if guarded.
-func (c *cluster) createPod(node string, guarded bool) (*v1.Pod, error) {
+func (c *cluster) createPod(node string, guarded bool, edits ...func(*v1.Pod)) (*v1.Pod, error) {
 	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: "web", UID: "set"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
 	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: c.id.Namespace, Name: c.id.Name(), OwnerReferences: []metav1.OwnerReference{*owner}},
@@ -156,7 +163,28 @@ func (c *cluster) createPod(node string, guarded bool) (*v1.Pod, error) {
 	if guarded {
 		pod.Finalizers = []string{v1alpha1.PodFinalizer, "example.com/other"}
 	}
+	for _, edit := range edits {
+		edit(pod)
+	}
 	return c.kube.CoreV1().Pods(pod.Namespace).Create(c.ctx, pod, metav1.CreateOptions{})
+}
+
+func withClaim(name string) func(*v1.Pod) {
+	return func(p *v1.Pod) {
+		p.Spec.Volumes = append(p.Spec.Volumes, v1.Volume{Name: name, VolumeSource: v1.VolumeSource{
+			PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: name}}})
+	}
+}
+
+func (c *cluster) createClaim(name string, mode v1.PersistentVolumeAccessMode) error {
+	_, err := c.kube.CoreV1().PersistentVolumeClaims(c.id.Namespace).Create(c.ctx, &v1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1.PersistentVolumeClaimSpec{
+			AccessModes: []v1.PersistentVolumeAccessMode{mode},
+			Resources:   v1.VolumeResourceRequirements{Requests: v1.ResourceList{v1.ResourceStorage: resource.MustParse("1Gi")}},
+		},
+	}, metav1.CreateOptions{})
+	return err
 }
 
 func (c *cluster) deletePod(grace int64) error {
@@ -317,22 +345,27 @@ func TestForcedDeletionWaitsForTheKubeletsLastWord(t *testing.T) {
 
 // mustTell waits for one event of each reason on the set.
 func (c *cluster) mustTell(reasons ...string) error {
+	return c.mustTellOf(c.id.Namespace, v1.ObjectReference{Kind: "StatefulSet", UID: "set"}, reasons...)
+}
+
+// mustTellOf waits for one event of each reason on the object, in the namespace.
+func (c *cluster) mustTellOf(namespace string, object v1.ObjectReference, reasons ...string) error {
 	count := map[string]int{}
 	err := wait.PollUntilContextTimeout(c.ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
-		list, err := c.kube.EventsV1().Events(c.id.Namespace).List(ctx, metav1.ListOptions{})
+		list, err := c.kube.EventsV1().Events(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, err
 		}
 		clear(count)
 		for _, e := range list.Items {
-			if e.Regarding.Kind == "StatefulSet" && e.Regarding.UID == "set" {
+			if e.Regarding.Kind == object.Kind && e.Regarding.UID == object.UID {
 				count[e.Reason]++
 			}
 		}
 		return !slices.ContainsFunc(reasons, func(r string) bool { return count[r] != 1 }), nil
 	})
 	if err != nil {
-		return fmt.Errorf("events on the set: %v, want one of each of %v: %w", count, reasons, err)
+		return fmt.Errorf("events on the %s: %v, want one of each of %v: %w", object.Kind, count, reasons, err)
 	}
 	return nil
 }

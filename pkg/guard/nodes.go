@@ -100,7 +100,7 @@ func (w *nodeWatch) see(node *v1.Node) bool {
 	w.nodes[node.Name] = node
 	w.taints[node.Name] = w.taints[node.Name].Next(node)
 	return before == nil || before.UID != node.UID || !equality.Semantic.DeepEqual(before.Status.Conditions, node.Status.Conditions) ||
-		before.Status.NodeInfo.BootID != node.Status.NodeInfo.BootID || !slices.Equal(before.Spec.Taints, node.Spec.Taints)
+		before.Status.NodeInfo.BootID != node.Status.NodeInfo.BootID || before.Status.NodeInfo.KubeletVersion != node.Status.NodeInfo.KubeletVersion || !slices.Equal(before.Spec.Taints, node.Spec.Taints)
 }
 
 // Delete takes the final object of a DELETED event.

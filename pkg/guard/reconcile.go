@@ -123,6 +123,9 @@ func (g *Guard) settle(ctx context.Context, id identity.Identity, record *v1alph
 	case err != nil && !refusedForGood(err):
 		return nil, err
 	case !mine || err != nil:
+		if t.sight == fence.SightLive {
+			g.announceBypass(id, record, t.pod)
+		}
 		// Held back by another incarnation, never bound, or beyond recording.
 		return record, g.standBy(ctx, record, t)
 	case !tenancy.Unclean(record):
@@ -164,6 +167,9 @@ func (g *Guard) recordOf(ctx context.Context, id identity.Identity, record *v1al
 	adopted, err := g.store.Adopt(ctx, id, inc, g.clock.Now())
 	if err != nil {
 		return record, false, fmt.Errorf("tenancy %s rebuilt from pod %s: %w", id, t.uid, err)
+	}
+	if t.sight == fence.SightLive {
+		g.announceBypass(id, adopted, t.pod)
 	}
 	return adopted, true, nil
 }

@@ -125,6 +125,9 @@ func (g *Guard) nodeChanged(name string) {
 		g.podSeen(pod)
 	}
 	g.recordsAt(byNodeName, name, g.queue.Add)
+	if kubeletTooOld(g.nodes.get(name)) {
+		g.oldKubelets.Add(name)
+	}
 }
 
 // cachedRecord is the record as the watch has it; nil if it has none.
