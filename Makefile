@@ -6,7 +6,7 @@ HEAVY = -p 1 -timeout 30m
 RACE = ./pkg/apis/... ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
 
 # What the fuzzer feeds, package:target, and for how long.
-FUZZ = ./pkg/apis/config/scheme:FuzzDecode
+FUZZ = ./pkg/apis/config/scheme:FuzzDecode ./sim/scenario:FuzzDecode
 FUZZTIME ?= 30s
 
 # What the programs say of themselves. The time is the commit's, so that one commit

@@ -142,6 +142,9 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 		Scenario: s.Name, File: s.file, Description: s.Description, Passed: true,
 	}
 	for _, scheduler := range schedulers {
+		if !slices.Contains(s.PlayedBy(), scheduler) {
+			continue // The other has nothing to show here.
+		}
 		progress := &play.Progress{}
 		stop := showProgress(os.Stderr, s.Name, scheduler, progress)
 		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, Progress: progress})

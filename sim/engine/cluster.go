@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
 	"github.com/holdfast-dev/holdfast/sim/engine/etcdmem"
 )
 
@@ -29,6 +28,12 @@ type Options struct {
 	Store StoreKind
 	// Timers replace upstream's.
 	Timers Timers
+	// Configuration is the KubeSchedulerConfiguration that Holdfast runs, in YAML; nil:
+	// the one that is installed.
+	Configuration []byte
+	// Args are HoldfastArgs for its profiles, in JSON or YAML; nil: as the
+	// configuration has them.
+	Args []byte
 	// Without switches lines of defence off, for tests that show what each is worth.
 	Without []Defence
 	// WithoutRules switches rules of pkg/fence off by their names, for the same.
@@ -42,13 +47,17 @@ type Options struct {
 type Cluster struct {
 	*APIServer
 	options Options
+	// profiles is what a Holdfast cluster's scheduler is configured to.
+	profiles *profiles
 	// life ends with the cluster.
 	life context.Context
 
 	mu sync.Mutex
 	// process schedules; nil: none runs.
 	process *process
-	// armed: it will end at a request.
+	// second schedules beside it; nil: none does.
+	second *process
+	// armed: the first will end at a request.
 	armed bool
 }
 
@@ -58,7 +67,7 @@ func (c *Cluster) Holdfast() bool { return c.options.Scheduler == Holdfast }
 // SchedulerName is what a pod must name to be scheduled by the cluster's scheduler.
 func (c *Cluster) SchedulerName() string {
 	if c.Holdfast() {
-		return schedulermanifest.ProfileName
+		return c.profiles.protecting[0]
 	}
 	return corev1.DefaultSchedulerName
 }
@@ -68,6 +77,13 @@ func (c *Cluster) SchedulerName() string {
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Scheduler != Stock && o.Scheduler != Holdfast {
 		return nil, fmt.Errorf("unknown scheduler %q", o.Scheduler)
+	}
+	c := &Cluster{options: o, life: ctx}
+	if o.Scheduler == Holdfast {
+		var err error
+		if c.profiles, err = configured(o); err != nil {
+			return nil, err
+		}
 	}
 	timers := o.Timers.withDefaults()
 	if err := setTolerationSeconds(*timers.TolerationSeconds); err != nil {
@@ -85,7 +101,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	c := &Cluster{APIServer: api, options: o, life: ctx}
+	c.APIServer = api
 	if err := c.StartScheduler(); err != nil {
 		return nil, err
 	}

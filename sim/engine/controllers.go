@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/kubernetes/pkg/controller/disruption"
 	"k8s.io/kubernetes/pkg/controller/endpointslice"
 	"k8s.io/kubernetes/pkg/controller/garbagecollector"
+	"k8s.io/kubernetes/pkg/controller/namespace"
 	"k8s.io/kubernetes/pkg/controller/nodelifecycle"
 	"k8s.io/kubernetes/pkg/controller/podgc"
 	"k8s.io/kubernetes/pkg/controller/statefulset"
@@ -69,6 +71,7 @@ const (
 	attachDetachSync  = time.Minute
 	endpointsPerSlice = 100
 	gcSync            = 30 * time.Second
+	namespaceSync     = 5 * time.Minute
 	resync            = 12 * time.Hour
 	workers           = 5
 )
@@ -139,6 +142,7 @@ var controllers = []controller{
 	{"endpointslice-controller", newEndpointSlice},
 	{"disruption-controller", newDisruption},
 	{"generic-garbage-collector", newGarbageCollector},
+	{"namespace-controller", newNamespaces},
 }
 
 // startControllers starts all controllers and returns when their informers have synced.
@@ -274,6 +278,16 @@ func newGarbageCollector(ctx context.Context, c *controllerContext, name string)
 		go x.Sync(ctx, client.Discovery(), gcSync)
 		x.Run(ctx, workers, gcSync)
 	}, nil
+}
+
+func newNamespaces(ctx context.Context, c *controllerContext, name string) (func(context.Context), error) {
+	byMetadata, err := metadata.NewForConfig(c.api.RESTConfig(name))
+	if err != nil {
+		return nil, err
+	}
+	client := c.client(name)
+	x := namespace.NewNamespaceController(ctx, client, byMetadata, client.Discovery().ServerPreferredNamespacedResources, c.shared.Core().V1().Namespaces(), namespaceSync, corev1.FinalizerKubernetes)
+	return func(ctx context.Context) { x.Run(ctx, workers) }, nil
 }
 
 // noFlexVolumes finds none: flexvolume drivers are files on a host.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
+	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 
 	"github.com/holdfast-dev/holdfast/manifests/crd"
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
@@ -41,26 +43,76 @@ func installTenancies(ctx context.Context, api *APIServer) error {
 	return api.InstallCRD(ctx, definition)
 }
 
-// addHoldfast starts the guard and gives the scheduler its profile.
-func addHoldfast(p *process, s *scheduler, o Options) error {
+// profiles is the configuration of a Holdfast cluster's scheduler.
+type profiles struct {
+	scheduler *schedulerconfig.KubeSchedulerConfiguration
+	// protecting are the names of the profiles with the plugin, in the order of the
+	// configuration; at least one.
+	protecting []string
+	// args are what they ask of the guard.
+	args *config.HoldfastArgs
+}
+
+// configured reads the configuration that the options name, with their args in it.
+func configured(o Options) (*profiles, error) {
+	yaml := o.Configuration
+	if yaml == nil {
+		yaml = schedulermanifest.Configuration
+	}
+	c, err := decodeConfiguration(yaml)
+	if err != nil {
+		return nil, err
+	}
+	p := &profiles{scheduler: c}
+	for i := range c.Profiles {
+		profile := &c.Profiles[i]
+		if !hasHoldfast(profile.Plugins) {
+			continue
+		}
+		if o.Args != nil {
+			setArgs(profile, &runtime.Unknown{Raw: o.Args, ContentType: runtime.ContentTypeJSON})
+		}
+		p.protecting = append(p.protecting, profile.SchedulerName)
+	}
+	if len(p.protecting) == 0 {
+		return nil, fmt.Errorf("scheduler configuration: no profile has the plugin %s", plugin.Name)
+	}
+	if p.args, err = plugin.GuardArgs(c.Profiles, p.protecting); err != nil {
+		return nil, fmt.Errorf("scheduler configuration: %w", err)
+	}
+	return p, nil
+}
+
+func hasHoldfast(plugins *schedulerconfig.Plugins) bool {
+	if plugins == nil {
+		return false
+	}
+	for _, set := range []schedulerconfig.PluginSet{plugins.MultiPoint, plugins.PreEnqueue, plugins.PreBind, plugins.Bind} {
+		if slices.ContainsFunc(set.Enabled, func(x schedulerconfig.Plugin) bool { return x.Name == plugin.Name }) {
+			return true
+		}
+	}
+	return false
+}
+
+// setArgs gives the plugin of the profile other args.
+func setArgs(profile *schedulerconfig.KubeSchedulerProfile, args runtime.Object) {
+	profile.PluginConfig = slices.DeleteFunc(profile.PluginConfig, func(c schedulerconfig.PluginConfig) bool { return c.Name == plugin.Name })
+	profile.PluginConfig = append(profile.PluginConfig, schedulerconfig.PluginConfig{Name: plugin.Name, Args: args})
+}
+
+// addHoldfast starts the guard and gives the scheduler its profiles.
+func addHoldfast(p *process, s *scheduler, c *Cluster) error {
 	records, err := versioned.NewForConfig(p.JSONConfig(schedulerAgent))
 	if err != nil {
 		return err
 	}
-	configuration, err := decodeConfiguration(schedulermanifest.Configuration)
-	if err != nil {
-		return err
-	}
-	args, err := plugin.GuardArgs(configuration.Profiles, []string{schedulermanifest.ProfileName})
-	if err != nil {
-		return fmt.Errorf("scheduler configuration: %w", err)
-	}
-	g, err := newGuard(p, o, args)
+	g, err := newGuard(p, c)
 	if err != nil {
 		return err
 	}
 	shared := plugin.NewShared(store.New(records), s.dynamic, g.Adopted())
-	s.configure(configuration, plugin.Registry(shared, o.Without...))
+	s.configure(c.profiles.scheduler, plugin.Registry(shared, c.options.Without...))
 	go func() {
 		if err := g.Run(p.ctx); err != nil && p.ctx.Err() == nil {
 			crashed.record(p.ctx, fmt.Errorf("guard: %w", err))
@@ -69,7 +121,7 @@ func addHoldfast(p *process, s *scheduler, o Options) error {
 	return nil
 }
 
-func newGuard(p *process, o Options, args *config.HoldfastArgs) (*guard.Guard, error) {
+func newGuard(p *process, c *Cluster) (*guard.Guard, error) {
 	kube, err := kubernetes.NewForConfig(p.RESTConfig(guardAgent))
 	if err != nil {
 		return nil, err
@@ -79,9 +131,9 @@ func newGuard(p *process, o Options, args *config.HoldfastArgs) (*guard.Guard, e
 		return nil, err
 	}
 	return guard.New(kube, records, guard.Options{
-		SchedulerNames:   []string{schedulermanifest.ProfileName},
-		Args:             args,
-		Rules:            fence.Rules().Without(o.WithoutRules...),
-		WithoutFinalizer: slices.Contains(o.Without, GuardFinalizer),
+		SchedulerNames:   c.profiles.protecting,
+		Args:             c.profiles.args,
+		Rules:            fence.Rules().Without(c.options.WithoutRules...),
+		WithoutFinalizer: slices.Contains(c.options.Without, GuardFinalizer),
 	}), nil
 }

@@ -17,12 +17,17 @@ import (
 type process struct {
 	api        *APIServer
 	connection *inproc.Connection
-	ctx        context.Context
-	end        context.CancelFunc
+	// suffix is put behind the user agents of all that it consists of.
+	suffix string
+	ctx    context.Context
+	end    context.CancelFunc
 }
 
-func newProcess(ctx context.Context, api *APIServer) *process {
-	p := &process{api: api, connection: api.Transport.Connect()}
+// secondSuffix tells the user agents of a second process from those of the first.
+const secondSuffix = "-2"
+
+func newProcess(ctx context.Context, api *APIServer, suffix string) *process {
+	p := &process{api: api, connection: api.Transport.Connect(), suffix: suffix}
 	p.ctx, p.end = context.WithCancel(ctx)
 	context.AfterFunc(p.ctx, p.connection.Close)
 	return p
@@ -30,11 +35,11 @@ func newProcess(ctx context.Context, api *APIServer) *process {
 
 // RESTConfig and JSONConfig are the API server's, over the process's connection.
 func (p *process) RESTConfig(userAgent string) *rest.Config {
-	return p.over(p.api.RESTConfig(userAgent))
+	return p.over(p.api.RESTConfig(userAgent + p.suffix))
 }
 
 func (p *process) JSONConfig(userAgent string) *rest.Config {
-	return p.over(p.api.JSONConfig(userAgent))
+	return p.over(p.api.JSONConfig(userAgent + p.suffix))
 }
 
 func (p *process) over(c *rest.Config) *rest.Config {
@@ -99,6 +104,37 @@ func (c *Cluster) RestartScheduler(r Restart) error {
 	return nil
 }
 
+// StartSecondScheduler starts a second process that schedules beside the first, with
+// caches of its own and no leader between the two, and returns when they are filled. It
+// ends after a time, of which tell is told, or with the cluster if that is zero.
+func (c *Cluster) StartSecondScheduler(runsFor time.Duration, tell func()) error {
+	p, err := c.beginSecond()
+	if err != nil {
+		return err
+	}
+	if runsFor > 0 {
+		ends := time.AfterFunc(runsFor, func() {
+			p.kill()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.second = nil
+			tell()
+		})
+		context.AfterFunc(c.life, func() { ends.Stop() })
+	}
+	return c.runUntilReady(p)
+}
+
+func (c *Cluster) beginSecond() (*process, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.second != nil {
+		return nil, errors.New("a second scheduler's process runs already")
+	}
+	c.second = newProcess(c.life, c.APIServer, secondSuffix)
+	return c.second, nil
+}
+
 // startLater is called with the lock held.
 func (c *Cluster) startLater(r Restart) {
 	go func() {
@@ -141,8 +177,12 @@ func (c *Cluster) StartScheduler() error {
 	if err != nil {
 		return err
 	}
-	// Not under the lock: the caches take virtual time.
-	err = c.run(p)
+	return c.runUntilReady(p)
+}
+
+// runUntilReady is not called with the lock held: the caches take virtual time.
+func (c *Cluster) runUntilReady(p *process) error {
+	err := c.run(p)
 	if err != nil && p.ctx.Err() != nil {
 		return nil // Ended while it started.
 	}
@@ -155,7 +195,7 @@ func (c *Cluster) begin() (*process, error) {
 	if c.process != nil {
 		return nil, errors.New("the scheduler's process runs")
 	}
-	c.process = newProcess(c.life, c.APIServer)
+	c.process = newProcess(c.life, c.APIServer, "")
 	return c.process, nil
 }
 
@@ -166,7 +206,7 @@ func (c *Cluster) run(p *process) error {
 		return err
 	}
 	if c.Holdfast() {
-		if err := addHoldfast(p, scheduler, c.options); err != nil {
+		if err := addHoldfast(p, scheduler, c); err != nil {
 			return fmt.Errorf("holdfast: %w", err)
 		}
 	}

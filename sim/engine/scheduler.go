@@ -45,10 +45,14 @@ func newScheduler(p *process) (*scheduler, error) {
 	}, nil
 }
 
-// configure gives the scheduler profiles other than the stock one.
+// configure gives the scheduler profiles other than the stock one. Of the rest of the
+// configuration it takes what decides where and when a pod is placed.
 func (s *scheduler) configure(c *schedulerconfig.KubeSchedulerConfiguration, registry frameworkruntime.Registry) {
 	s.options = append(s.options,
 		kubescheduler.WithProfiles(c.Profiles...),
+		kubescheduler.WithPercentageOfNodesToScore(c.PercentageOfNodesToScore),
+		kubescheduler.WithPodInitialBackoffSeconds(c.PodInitialBackoffSeconds),
+		kubescheduler.WithPodMaxBackoffSeconds(c.PodMaxBackoffSeconds),
 		kubescheduler.WithFrameworkOutOfTreeRegistry(registry))
 }
 

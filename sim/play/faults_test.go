@@ -20,7 +20,7 @@ func TestFaults(t *testing.T) {
 	}
 	for _, file := range files {
 		s := load(t, file)
-		for _, scheduler := range scenario.Schedulers() {
+		for _, scheduler := range s.PlayedBy() {
 			t.Run(s.Name+" under "+string(scheduler), func(t *testing.T) {
 				run := run(t, s, play.Options{Scheduler: scheduler})
 				for _, c := range unmet(run) {

@@ -40,6 +40,9 @@ type observer struct {
 	pods     map[types.UID]*incarnation
 	ready    map[string]bool
 	attempts []attempt
+	// announced are the events, each once; known has their UIDs.
+	announced []report.Announcement
+	known     map[types.UID]bool
 	// told are the attempts that each event has told of so far, by the event's UID.
 	told map[types.UID]int
 }
@@ -81,7 +84,8 @@ type attempt struct {
 func newObserver(checker *check.Checker) *observer {
 	return &observer{
 		checker:  checker,
-		ordinals: map[string]*ordinal{}, pods: map[types.UID]*incarnation{}, ready: map[string]bool{}, told: map[types.UID]int{},
+		ordinals: map[string]*ordinal{}, pods: map[types.UID]*incarnation{}, ready: map[string]bool{},
+		known: map[types.UID]bool{}, told: map[types.UID]int{},
 	}
 }
 
@@ -90,7 +94,7 @@ func (o *observer) begin(zero time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.zero = zero
-	o.events = nil
+	o.events, o.announced = nil, nil
 }
 
 // watch starts the observer's informers and returns when they have synced.
@@ -298,8 +302,16 @@ func (o *observer) nodeSeen(node *corev1.Node) {
 	}
 }
 
-// eventSeen counts failed scheduling attempts; a repeated event says how often.
+// eventSeen writes an event down, and counts failed scheduling attempts; a repeated
+// event says how often.
 func (o *observer) eventSeen(e *eventsv1.Event) {
+	if !o.known[e.UID] {
+		o.known[e.UID] = true
+		namespace := cmp.Or(e.Regarding.Namespace, metav1.NamespaceDefault)
+		o.announced = append(o.announced, report.Announcement{
+			At: since(time.Now(), o.zero), Reason: e.Reason, Kind: e.Regarding.Kind, Name: namespace + "/" + e.Regarding.Name, Note: e.Note,
+		})
+	}
 	if e.Reason != "FailedScheduling" {
 		return
 	}

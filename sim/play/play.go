@@ -58,13 +58,19 @@ func Run(s *scenario.Scenario, o Options) (*report.Run, error) {
 }
 
 func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o Options) (*report.Run, error) {
+	configuration, err := s.Configuration()
+	if err != nil {
+		return nil, err
+	}
 	cluster, err := engine.Start(ctx, engine.Options{
-		Scheduler:    engine.Kind(o.Scheduler),
-		Store:        o.Store,
-		Timers:       timers(s.Timers),
-		Without:      o.Without,
-		WithoutRules: o.WithoutRules,
-		OnCommit:     o.Progress.commit,
+		Scheduler:     engine.Kind(o.Scheduler),
+		Store:         o.Store,
+		Configuration: configuration,
+		Args:          argsOf(s),
+		Timers:        timers(s.Timers),
+		Without:       o.Without,
+		WithoutRules:  o.WithoutRules,
+		OnCommit:      o.Progress.commit,
 	})
 	if err != nil {
 		return nil, err
@@ -99,15 +105,21 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	zero := time.Now()
 	seen.begin(zero)
 	o.Progress.begin(zero)
-	if err := apply(ctx, cluster, objects); err != nil {
+	client, err := newObjectClient(cluster)
+	if err != nil {
 		return nil, err
+	}
+	for _, o := range objects {
+		if err := client.create(ctx, o); err != nil {
+			return nil, err
+		}
 	}
 	until := s.Until.Duration
 	if o.Until > 0 {
 		until = o.Until
 	}
-	steps := &steps{cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}}
-	steps.play(ctx, s, o.Scheduler, until)
+	steps := &steps{scenario: s, cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}}
+	steps.play(ctx, o.Scheduler, until)
 	sleepUntil(zero.Add(until))
 
 	run := &report.Run{Scheduler: string(o.Scheduler), Until: metav1.Duration{Duration: until}}
@@ -117,6 +129,14 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	seen.summarise(run, checker.Ordinals())
 	run.Checks = append(steps.unplayed(), report.Judge(s.Expect[o.Scheduler], run)...)
 	return run, nil
+}
+
+// argsOf are HoldfastArgs as the scenario has them; nil if it has none.
+func argsOf(s *scenario.Scenario) []byte {
+	if s.Args == nil {
+		return nil
+	}
+	return s.Args.Raw
 }
 
 func violation(v check.Violation, zero time.Time) report.Violation {
@@ -155,7 +175,7 @@ func nodes(c scenario.Cluster) []world.NodeSpec {
 			specs = append(specs, world.NodeSpec{
 				Name: fmt.Sprintf("%s-%d", g.Name, i), Zone: g.Zone, Region: region,
 				Capacity: g.Capacity, Labels: g.Labels, AttachLimit: valueOf(g.AttachLimit),
-				RuntimeForgets: g.RuntimeForgets,
+				RuntimeForgets: g.RuntimeForgets, WithoutDrivers: g.CSIDrivers != nil && !*g.CSIDrivers,
 			})
 		}
 	}

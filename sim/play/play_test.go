@@ -38,7 +38,7 @@ func TestScenarios(t *testing.T) {
 		t.Run(strings.TrimSuffix(strings.TrimPrefix(file, scenarios+"/"), ".yaml"), func(t *testing.T) {
 			s := load(t, file)
 			r := report.Report{Scenario: s.Name}
-			for _, scheduler := range scenario.Schedulers() {
+			for _, scheduler := range s.PlayedBy() {
 				run := run(t, s, play.Options{Scheduler: scheduler})
 				for _, c := range unmet(run) {
 					t.Errorf("%s: not met under the %s scheduler: %s; found: %s", file, scheduler, c.Name, c.Got)

@@ -19,10 +19,11 @@ import (
 
 // steps plays a timeline.
 type steps struct {
-	cluster *engine.Cluster
-	world   *world.World
-	seen    *observer
-	zero    time.Time
+	scenario *scenario.Scenario
+	cluster  *engine.Cluster
+	world    *world.World
+	seen     *observer
+	zero     time.Time
 	// nodes remembers which node a step found, by the step's name.
 	nodes map[string]string
 	// failed are the steps that could not be played.
@@ -34,8 +35,8 @@ type steps struct {
 }
 
 // play plays each step when it is due, up to the end of the run.
-func (p *steps) play(ctx context.Context, s *scenario.Scenario, scheduler scenario.Scheduler, until time.Duration) {
-	plan := s.Plan(scheduler)
+func (p *steps) play(ctx context.Context, scheduler scenario.Scheduler, until time.Duration) {
+	plan := p.scenario.Plan(scheduler)
 	for {
 		next, ok := plan.Next()
 		if !ok || next.At > until {
@@ -81,6 +82,12 @@ var actions = []struct {
 	{func(s *scenario.Step) bool { return s.StripFinalizers != nil }, (*steps).stripFinalizers},
 	{func(s *scenario.Step) bool { return s.DeleteTenancy != nil }, (*steps).deleteTenancy},
 	{func(s *scenario.Step) bool { return s.RestartScheduler != nil }, (*steps).restartScheduler},
+	{func(s *scenario.Step) bool { return s.StartScheduler != nil }, (*steps).startScheduler},
+	{func(s *scenario.Step) bool { return s.Apply != nil }, (*steps).apply},
+	{func(s *scenario.Step) bool { return s.Scale != nil }, (*steps).scale},
+	{func(s *scenario.Step) bool { return s.DeleteObject != nil }, (*steps).deleteObject},
+	{func(s *scenario.Step) bool { return s.LoseAnswer != nil }, (*steps).loseAnswer},
+	{func(s *scenario.Step) bool { return s.LoseRequest != nil }, (*steps).loseRequest},
 }
 
 // do plays one step.
@@ -182,7 +189,7 @@ func (p *steps) attest(ctx context.Context, s *scenario.Step) error {
 			return fmt.Errorf("tenancy %s has no incarnation to attest", name)
 		}
 		record.Spec.Attestations = append(record.Spec.Attestations, holdfastv1alpha1.Attestation{
-			PodUID: record.Status.Incarnation.PodUID, Reason: a.Reason, By: a.By,
+			PodUID: record.Status.Incarnation.PodUID, Reason: a.Reason, By: a.By, CoversAttachments: a.CoversAttachments,
 		})
 		_, err = tenancies.Update(ctx, record, metav1.UpdateOptions{})
 		return err

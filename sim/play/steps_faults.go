@@ -127,6 +127,30 @@ func (p *steps) restartScheduler(_ context.Context, s *scenario.Step) error {
 	return nil
 }
 
+func (p *steps) loseAnswer(_ context.Context, s *scenario.Step) error {
+	p.lose(s, s.LoseAnswer, true, "the request lands, and its answer is lost")
+	return nil
+}
+
+func (p *steps) loseRequest(_ context.Context, s *scenario.Step) error {
+	p.lose(s, s.LoseRequest, false, "the request is lost")
+	return nil
+}
+
+// lose lets the next such request get lost, or its answer.
+func (p *steps) lose(s *scenario.Step, r *scenario.LostRequest, lands bool, told string) {
+	a := &awaited{index: p.index, step: s}
+	p.awaited = append(p.awaited, a)
+	p.cluster.Transport.Lose(inproc.Loss{
+		Request: inproc.Request{Component: r.Component, Verb: r.Verb, Resource: r.Resource},
+		Lands:   lands, ErrorAfter: r.ErrorAfter.Duration,
+		Came: func() {
+			a.came.Store(true)
+			p.seen.step(told)
+		},
+	})
+}
+
 // tellScheduler writes down what becomes of the process that schedules.
 func (p *steps) tellScheduler(runs bool) {
 	if runs {

@@ -28,6 +28,7 @@ func (o *observer) summarise(run *report.Run, truth []check.OrdinalTruth) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	run.Events = slices.Clone(o.events)
+	run.Announced = slices.Clone(o.announced)
 	byName := map[string]check.OrdinalTruth{}
 	for _, t := range truth {
 		byName[t.Name] = t

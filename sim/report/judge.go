@@ -23,7 +23,10 @@ func Judge(e scenario.Expectation, run *Run) []Check {
 	if e.SchedulingAttemptsWhileHeldMax != nil {
 		checks = append(checks, judgeAttempts(*e.SchedulingAttemptsWhileHeldMax, run.Ordinals))
 	}
-	return checks
+	if len(e.BindOrder) > 0 {
+		checks = append(checks, judgeBindOrder(e.BindOrder, run.Events))
+	}
+	return append(checks, judgeEvents(e.Events, run.Announced)...)
 }
 
 // invariants are those that every run is held to, and what it means to keep them.
@@ -268,6 +271,73 @@ func judgeAttempts(most int, ordinals []Ordinal) Check {
 		return met(name)
 	}
 	return unless(name, strings.Join(more, ", "))
+}
+
+// judgeBindOrder holds the first binds of some ordinals, as the API had them one after
+// the other, against an order. What others did in between is not asked.
+func judgeBindOrder(ordinals []string, events []Event) Check {
+	want := make([]string, len(ordinals))
+	for i, name := range ordinals {
+		want[i] = scenario.QualifiedName(name)
+	}
+	var got []string
+	for _, e := range events {
+		if e.Kind == Bound && slices.Contains(want, e.Ordinal) && !slices.Contains(got, e.Ordinal) {
+			got = append(got, e.Ordinal)
+		}
+	}
+	name := "first bound in this order: " + shortWords(want)
+	switch {
+	case slices.Equal(want, got):
+		return met(name)
+	case len(got) == 0:
+		return unless(name, "none was bound")
+	case len(got) < len(want):
+		never := slices.DeleteFunc(slices.Clone(want), func(x string) bool { return slices.Contains(got, x) })
+		return unless(name, shortWords(got)+"; never bound: "+shortWords(never))
+	}
+	return unless(name, shortWords(got))
+}
+
+func shortWords(names []string) string {
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = short(name)
+	}
+	return strings.Join(words, ", ")
+}
+
+// judgeEvents makes a check of every event that must have been seen.
+func judgeEvents(expected []scenario.Event, seen []Announcement) []Check {
+	var checks []Check
+	for _, e := range expected {
+		object := e.Kind + " " + scenario.QualifiedName(e.Name)
+		name := fmt.Sprintf("event %s on %s%s", e.Reason, object, momentWords(" at", e.First))
+		if e.Note != "" {
+			name += ", which says: " + e.Note
+		}
+		var first *Announcement
+		noted := e.Note == ""
+		for i := range seen {
+			if a := &seen[i]; a.Reason == e.Reason && a.Kind == e.Kind && a.Name == scenario.QualifiedName(e.Name) {
+				if first == nil {
+					first = a
+				}
+				noted = noted || strings.Contains(a.Note, e.Note)
+			}
+		}
+		switch {
+		case first == nil:
+			checks = append(checks, unless(name, "it was never seen"))
+		case !within(e.First, &first.At):
+			checks = append(checks, unless(name, "it was first seen at "+format(first.At.Duration)))
+		case !noted:
+			checks = append(checks, unless(name, "none says so; the first: "+first.Note))
+		default:
+			checks = append(checks, met(name))
+		}
+	}
+	return checks
 }
 
 func met(name string) Check { return Check{Name: name, OK: true} }

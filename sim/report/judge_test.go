@@ -519,3 +519,52 @@ func TestRunPassed(t *testing.T) {
 		})
 	}
 }
+
+func TestJudgeBindOrder(t *testing.T) {
+	bound := func(ordinal string) Event { return of("default/"+ordinal, pod("1m", Bound, 1, "a")) }
+	for name, tc := range map[string]struct {
+		events []Event
+		want   string
+	}{
+		"in order, with others between":                   {events: []Event{bound("web-0"), bound("db-0"), bound("web-1")}},
+		"a later bind of the same ordinal does not count": {events: []Event{bound("web-0"), bound("web-1"), bound("web-0")}},
+		"another way round":                               {events: []Event{bound("web-1"), bound("web-0")}, want: "web-1, web-0"},
+		"one of them never":                               {events: []Event{bound("web-1")}, want: "web-1; never bound: web-0"},
+		"none of them":                                    {events: []Event{bound("db-0")}, want: "none was bound"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checks := Judge(scenario.Expectation{BindOrder: []string{"web-0", "default/web-1"}}, &Run{Events: tc.events})
+			c := checks[len(checks)-1]
+			if c.Name != "first bound in this order: web-0, web-1" || c.OK != (tc.want == "") || c.Got != tc.want {
+				t.Errorf("check %+v, want %q", c, tc.want)
+			}
+		})
+	}
+}
+
+func TestJudgeEvents(t *testing.T) {
+	seen := []Announcement{
+		{At: at("1m"), Reason: "Held", Kind: "Pod", Name: "default/web-0", Note: "No proof yet."},
+		{At: at("3m"), Reason: "Held", Kind: "Pod", Name: "default/web-0", Note: "An attestation would release it."},
+	}
+	for name, tc := range map[string]struct {
+		event scenario.Event
+		want  string
+	}{
+		"seen":                            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0"}},
+		"seen first in time":              {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", First: around("50s", "10s")}},
+		"said by any of them":             {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", Note: "attestation"}},
+		"first seen at another time":      {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", First: around("3m", "10s")}, want: "it was first seen at 1m"},
+		"said by none of them":            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", Note: "fence"}, want: "none says so; the first: No proof yet."},
+		"about an object of another kind": {event: scenario.Event{Reason: "Held", Kind: "StatefulSet", Name: "web-0"}, want: "it was never seen"},
+		"about another object":            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "shop/web-0"}, want: "it was never seen"},
+		"of another reason":               {event: scenario.Event{Reason: "Released", Kind: "Pod", Name: "web-0"}, want: "it was never seen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checks := Judge(scenario.Expectation{Events: []scenario.Event{tc.event}}, &Run{Announced: seen})
+			if c := checks[len(checks)-1]; c.OK != (tc.want == "") || c.Got != tc.want {
+				t.Errorf("check %+v, want %q", c, tc.want)
+			}
+		})
+	}
+}

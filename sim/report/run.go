@@ -37,6 +37,9 @@ type Run struct {
 	Violations []Violation `json:"violations,omitempty"`
 	// Holds in order of their beginning.
 	Holds []Hold `json:"holds,omitempty"`
+	// Announced are the Kubernetes events of the run, each once, in the order in which
+	// they were first seen.
+	Announced []Announcement `json:"announced,omitempty"`
 	// Checks are the expectations, and the invariants, each with its outcome.
 	Checks []Check `json:"checks"`
 }
@@ -150,6 +153,17 @@ type Hold struct {
 	Evidence string `json:"evidence,omitempty"`
 	// Why, and what would release it.
 	Why string `json:"why,omitempty"`
+}
+
+// Announcement is a Kubernetes event.
+type Announcement struct {
+	// At is when it was first seen.
+	At     metav1.Duration `json:"at"`
+	Reason string          `json:"reason"`
+	// Kind and Name, namespace/name, of the object that it is about.
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Note string `json:"note,omitempty"`
 }
 
 // Check is one expectation or invariant.

@@ -27,9 +27,11 @@ func WriteText(w io.Writer, r *Report, styled bool) error {
 	for i := range r.Runs {
 		p.run(&r.Runs[i])
 	}
+	p.line("")
 	if len(r.Runs) > 0 {
-		p.line("")
 		p.line(p.bold(comparison(r.Runs)))
+	} else {
+		p.line("not played: the scenario is limited to another scheduler")
 	}
 	if _, err := w.Write(p.out.Bytes()); err != nil {
 		return fmt.Errorf("report of %s: %w", r.Scenario, err)

@@ -26,6 +26,9 @@ const (
 	DefaultRebootDownFor = 30 * time.Second
 	// DefaultSchedulerDownFor is how long a restart of the scheduler's process takes.
 	DefaultSchedulerDownFor = 5 * time.Second
+	// DefaultErrorAfter is how long the sender of a lost request waits: a ping after 30 s
+	// without a frame, and 15 s for its answer (apimachinery pkg/util/net/http.go).
+	DefaultErrorAfter = 45 * time.Second
 	// DefaultOutOfServiceValue is what operators write into the taint that says that
 	// a node is out of service; upstream reads only the key.
 	DefaultOutOfServiceValue = "nodeshutdown"
@@ -51,6 +54,9 @@ func SetDefaults(s *Scenario) {
 		capacity := DefaultCapacity()
 		maps.Copy(capacity, s.Cluster.NodeGroups[i].Capacity)
 		s.Cluster.NodeGroups[i].Capacity = capacity
+		if s.Cluster.NodeGroups[i].CSIDrivers == nil {
+			s.Cluster.NodeGroups[i].CSIDrivers = new(true)
+		}
 	}
 	for i := range s.Cluster.StorageClasses {
 		class := &s.Cluster.StorageClasses[i]
@@ -76,6 +82,13 @@ func SetDefaults(s *Scenario) {
 	for i := range s.Timeline {
 		setStepDefaults(&s.Timeline[i])
 	}
+	for _, e := range s.Expect {
+		for i := range e.Events {
+			if e.Events[i].Kind == "" {
+				e.Events[i].Kind = "Pod"
+			}
+		}
+	}
 }
 
 // setStepDefaults fills in what a step leaves out.
@@ -88,6 +101,11 @@ func setStepDefaults(s *Step) {
 	}
 	if r := s.RestartScheduler; r != nil && r.DownFor == nil {
 		r.DownFor = &metav1.Duration{Duration: DefaultSchedulerDownFor}
+	}
+	for _, lost := range []*LostRequest{s.LoseAnswer, s.LoseRequest} {
+		if lost != nil && lost.ErrorAfter == nil {
+			lost.ErrorAfter = &metav1.Duration{Duration: DefaultErrorAfter}
+		}
 	}
 	if t := s.Taint; t != nil {
 		if t.Key == "" {

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -21,6 +22,8 @@ func (s *Step) Describe() string {
 		return "force-delete " + s.ForceDelete.Pod + ", finalizers stripped"
 	case s.ForceDelete != nil:
 		return "force-delete " + s.ForceDelete.Pod
+	case s.Attest != nil && s.Attest.CoversAttachments:
+		return fmt.Sprintf("%s attests that %s is over and writes nothing: %s", s.Attest.By, s.Attest.Pod, s.Attest.Reason)
 	case s.Attest != nil:
 		return fmt.Sprintf("%s attests that %s is over: %s", s.Attest.By, s.Attest.Pod, s.Attest.Reason)
 	case s.StallWatch != nil:
@@ -30,10 +33,59 @@ func (s *Step) Describe() string {
 	case s.Storage != nil:
 		return s.Storage.describe()
 	}
-	if text := s.describeFault(); text != "" {
-		return text
+	for _, describe := range []func() string{s.describeFault, s.describeLost, s.describeChange} {
+		if text := describe(); text != "" {
+			return text
+		}
 	}
 	return "do nothing"
+}
+
+func (s *Step) describeLost() string {
+	switch {
+	case s.LoseAnswer != nil:
+		return "lose the answer when " + s.LoseAnswer.describe()
+	case s.LoseRequest != nil:
+		return "lose the request when " + s.LoseRequest.describe()
+	}
+	return ""
+}
+
+func (r *LostRequest) describe() string {
+	request := Request{Component: r.Component, Verb: r.Verb, Resource: r.Resource}
+	return fmt.Sprintf("%s, an error after %s", request.describe(), words(r.ErrorAfter))
+}
+
+func (s *Step) describeChange() string {
+	switch {
+	case s.Apply != nil:
+		return "apply " + s.Apply.describe()
+	case s.Scale != nil:
+		return fmt.Sprintf("scale %s to %d", s.Scale.StatefulSet, s.Scale.Replicas)
+	case s.DeleteObject != nil:
+		text := fmt.Sprintf("delete %s %s", s.DeleteObject.Kind, s.DeleteObject.Name)
+		if s.DeleteObject.Cascade == metav1.DeletePropagationOrphan {
+			text += ", what it owns orphaned"
+		}
+		return text
+	}
+	return ""
+}
+
+// describe names the object; of a file, the file.
+func (o *Object) describe() string {
+	if o.File != "" {
+		return o.File
+	}
+	var named metav1.PartialObjectMetadata
+	if o.Manifest == nil || json.Unmarshal(o.Manifest.Raw, &named) != nil {
+		return "an object"
+	}
+	name := named.Name
+	if named.Namespace != "" {
+		name = named.Namespace + "/" + name
+	}
+	return named.Kind + " " + name
 }
 
 func (s *Storage) describe() string {
@@ -81,6 +133,10 @@ func (s *Step) describeFault() string {
 		return "delete the record of " + s.DeleteTenancy.Pod
 	case s.RestartScheduler != nil && s.RestartScheduler.OnRequest != nil:
 		return fmt.Sprintf("restart the scheduler when %s, away for %s", s.RestartScheduler.OnRequest.describe(), words(s.RestartScheduler.DownFor))
+	case s.StartScheduler != nil && s.StartScheduler.RunsFor != nil:
+		return "start a second scheduler beside the first, for " + words(s.StartScheduler.RunsFor)
+	case s.StartScheduler != nil:
+		return "start a second scheduler beside the first"
 	case s.RestartScheduler != nil:
 		return "restart the scheduler, away for " + words(s.RestartScheduler.DownFor)
 	}

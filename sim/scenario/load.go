@@ -49,8 +49,14 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	d := newDecoder(file, true)
 	d.value(documents[0], nil, reflect.ValueOf(s).Elem())
 	for i := range s.Objects {
-		s.Objects[i].node = d.raw[pathString(manifestPath(i))]
+		s.Objects[i].node = d.raw[pathString(objectPath(i).Child("manifest"))]
 	}
+	for i := range s.Timeline {
+		if o := s.Timeline[i].Apply; o != nil {
+			o.node = d.raw[pathString(applyPath(i).Child("manifest"))]
+		}
+	}
+	s.argsNode = d.raw[pathString(argsPath)]
 	SetDefaults(s)
 
 	problems := d.problems
@@ -61,6 +67,8 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	}
 	_, wrong := s.decode(d.line)
 	problems = append(problems, wrong...)
+	problems = append(problems, s.decodeApplies(d.line)...)
+	problems = append(problems, s.decodeConfiguration(d.line)...)
 	if err := fileError(file, problems); err != nil {
 		return nil, err
 	}
@@ -82,7 +90,9 @@ func within(path, other string) bool {
 	return ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "["))
 }
 
-func manifestPath(i int) *field.Path { return field.NewPath("objects").Index(i).Child("manifest") }
+func objectPath(i int) *field.Path { return field.NewPath("objects").Index(i) }
+
+func applyPath(i int) *field.Path { return field.NewPath("timeline").Index(i).Child("apply") }
 
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)

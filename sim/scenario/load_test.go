@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -41,7 +42,7 @@ func files(t *testing.T, pattern string) []string {
 }
 
 func TestGoodFilesLoad(t *testing.T) {
-	for _, path := range append([]string{"testdata/good/everything.yaml"}, files(t, "../scenarios/*.yaml")...) {
+	for _, path := range append([]string{"testdata/good/everything.yaml", "testdata/good/configuration.yaml"}, files(t, "../scenarios/*.yaml")...) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			s, err := Load(path)
 			if err != nil {
@@ -194,10 +195,11 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, the answer is a scenario or a list of problems, each
-// with a line of the file.
-func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/good/everything.yaml", "testdata/bad/*.yaml", "../scenarios/*.yaml"} {
+// FuzzDecode: whatever the bytes are, the answer is a scenario or a list of problems,
+// each with a line of the file. A scenario that is written out is accepted again, as
+// it was.
+func FuzzDecode(f *testing.F) {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml", "../scenarios/*.yaml", "../scenarios/*/*.yaml"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)
@@ -211,8 +213,9 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, err := Parse("testdata/fuzz.yaml", data)
+		s, err := Parse("testdata/good/fuzz.yaml", data)
 		if err == nil {
+			readAgain(t, s)
 			return
 		}
 		var fileError *FileError
@@ -225,4 +228,24 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// readAgain writes a scenario out and reads that.
+func readAgain(t *testing.T, s *Scenario) {
+	t.Helper()
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatalf("%+v cannot be written out: %v", s, err)
+	}
+	again, err := Parse("testdata/good/fuzz.yaml", data)
+	if err != nil {
+		t.Fatalf("accepted, and not when written out as\n%s\n%v", data, err)
+	}
+	twice, err := json.Marshal(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(data) != string(twice) {
+		t.Errorf("written out\n%s\nand written out again\n%s", data, twice)
+	}
 }

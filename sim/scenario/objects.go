@@ -34,32 +34,22 @@ func (s *Scenario) Decode() ([]runtime.Object, error) {
 	return objects, nil
 }
 
+// DecodeObject is Decode of what one apply step has.
+func (s *Scenario) DecodeObject(o *Object) ([]runtime.Object, error) {
+	set := objectSet{seen: map[string]string{}}
+	set.addObject(s.file, o, field.NewPath("apply"), func(string) int { return 1 })
+	if err := fileError(s.file, set.problems); err != nil {
+		return nil, err
+	}
+	return set.objects, nil
+}
+
 // decode is Decode with all problems. line says where a field of the scenario
 // file stands.
 func (s *Scenario) decode(line func(path string) int) ([]runtime.Object, []Problem) {
 	set := objectSet{seen: map[string]string{}}
 	for i := range s.Objects {
-		o := &s.Objects[i]
-		switch {
-		case o.Manifest != nil:
-			d := newDecoder(s.file, false)
-			root := o.node
-			if root == nil {
-				documents, problem := parseYAML(s.file, o.Manifest.Raw)
-				if problem != nil || len(documents) != 1 {
-					d.problem(line(pathString(manifestPath(i))), manifestPath(i), "want one Kubernetes object")
-					set.problems = append(set.problems, d.problems...)
-					continue
-				}
-				root = documents[0]
-			}
-			set.add(d, root, manifestPath(i))
-		case o.File != "":
-			if problem := set.addFile(filepath.Join(filepath.Dir(s.file), o.File)); problem != "" {
-				path := pathString(field.NewPath("objects").Index(i).Child("file"))
-				set.problems = append(set.problems, Problem{File: s.file, Line: line(path), Field: path, Message: problem})
-			}
-		}
+		set.addObject(s.file, &s.Objects[i], objectPath(i), line)
 	}
 	if len(set.objects) > ObjectsMax {
 		set.problems = append(set.problems, Problem{
@@ -70,12 +60,50 @@ func (s *Scenario) decode(line func(path string) int) ([]runtime.Object, []Probl
 	return set.objects, set.problems
 }
 
+// decodeApplies finds what is wrong with the objects of apply steps.
+func (s *Scenario) decodeApplies(line func(path string) int) []Problem {
+	var problems []Problem
+	for i := range s.Timeline {
+		if o := s.Timeline[i].Apply; o != nil {
+			set := objectSet{seen: map[string]string{}}
+			set.addObject(s.file, o, applyPath(i), line)
+			problems = append(problems, set.problems...)
+		}
+	}
+	return problems
+}
+
 // objectSet collects the objects of a scenario.
 type objectSet struct {
 	objects []runtime.Object
 	// seen says where each object stands.
 	seen     map[string]string
 	problems []Problem
+}
+
+// addObject adds an object of the scenario file, which stands at the path p of it.
+func (s *objectSet) addObject(file string, o *Object, p *field.Path, line func(path string) int) {
+	switch {
+	case o.Manifest != nil:
+		d := newDecoder(file, false)
+		p := p.Child("manifest")
+		root := o.node
+		if root == nil {
+			documents, problem := parseYAML(file, o.Manifest.Raw)
+			if problem != nil || len(documents) != 1 {
+				d.problem(line(pathString(p)), p, "want one Kubernetes object")
+				s.problems = append(s.problems, d.problems...)
+				return
+			}
+			root = documents[0]
+		}
+		s.add(d, root, p)
+	case o.File != "":
+		if problem := s.addFile(filepath.Join(filepath.Dir(file), o.File)); problem != "" {
+			path := pathString(p.Child("file"))
+			s.problems = append(s.problems, Problem{File: file, Line: line(path), Field: path, Message: problem})
+		}
+	}
 }
 
 // addFile adds every document of a file of manifests. It returns why the file

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // typesSource is where the descriptions come from: the doc comments of the types.
@@ -124,7 +125,8 @@ var enums = map[reflect.Type]any{
 	reflect.TypeFor[HolderName]():   holderNames,
 	reflect.TypeFor[Answer]():       answers,
 
-	reflect.TypeFor[corev1.TaintEffect](): taintEffects,
+	reflect.TypeFor[corev1.TaintEffect]():         taintEffects,
+	reflect.TypeFor[metav1.DeletionPropagation](): cascades,
 }
 
 // restrictions narrow single fields, by Type.Field, as Validate does.
@@ -140,6 +142,11 @@ var restrictions = map[string]func(*jsonSchema){
 	"Violation.Invariant":                        func(s *jsonSchema) { s.Enum = invariants },
 	"Violation.Outside":                          func(s *jsonSchema) { s.Enum = assertionKinds },
 	"Request.Component":                          func(s *jsonSchema) { s.Enum = schedulerComponents },
+	"LostRequest.Verb":                           func(s *jsonSchema) { s.Enum = lostVerbs },
+	"Scale.Replicas":                             func(s *jsonSchema) { s.Minimum, s.Maximum = new(0), new(ReplicasMax) },
+	"Scenario.Args":                              func(s *jsonSchema) { s.Required = nil },
+	"Expectation.BindOrder":                      func(s *jsonSchema) { s.MaxItems = ExpectationsMax },
+	"Expectation.Events":                         func(s *jsonSchema) { s.MaxItems = ExpectationsMax },
 	"Request.Verb":                               func(s *jsonSchema) { s.Enum = requestVerbs },
 	"Hold.Evidence":                              func(s *jsonSchema) { s.Enum = evidenceKinds },
 	"StorageClass.AttachSeconds":                 notNegativeSchema,

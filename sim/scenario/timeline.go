@@ -81,6 +81,15 @@ func playedBy(timeline []Step, by Scheduler) []bool {
 	return plays
 }
 
+// PlayedBy are the schedulers under which the scenario is played, in the order of
+// Schedulers.
+func (s *Scenario) PlayedBy() []Scheduler {
+	if len(s.Schedulers) == 0 {
+		return Schedulers()
+	}
+	return slices.DeleteFunc(Schedulers(), func(x Scheduler) bool { return !slices.Contains(s.Schedulers, x) })
+}
+
 // Plan walks through a timeline, one step at a time.
 type Plan struct {
 	timeline []Step

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 func TestUpcoming(t *testing.T) {
@@ -127,6 +129,21 @@ func TestDescribe(t *testing.T) {
 		"restart the scheduler when holdfast-guard sends its next patch of pods, away for 5s": {
 			RestartScheduler: &RestartScheduler{OnRequest: &Request{Component: "holdfast-guard", Verb: "patch", Resource: "pods"}},
 		},
+
+		"start a second scheduler beside the first":             {StartScheduler: &StartScheduler{}},
+		"start a second scheduler beside the first, for 2m0s":   {StartScheduler: &StartScheduler{RunsFor: minutes(2)}},
+		"apply Pod shop/debug":                                  {Apply: &Object{Manifest: &runtime.RawExtension{Raw: []byte(`{"kind":"Pod","metadata":{"name":"debug","namespace":"shop"}}`)}}},
+		"apply ../objects/web.yaml":                             {Apply: &Object{File: "../objects/web.yaml"}},
+		"scale shop/web to 0":                                   {Scale: &Scale{StatefulSet: "shop/web"}},
+		"delete Namespace shop":                                 {DeleteObject: &DeleteObject{APIVersion: "v1", Kind: "Namespace", Name: "shop"}},
+		"delete StatefulSet web, what it owns orphaned":         {DeleteObject: &DeleteObject{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "web", Cascade: "Orphan"}},
+		"ops attests that web-0 is over and writes nothing: ok": {Attest: &Attest{Pod: "web-0", By: "ops", Reason: "ok", CoversAttachments: true}},
+		"lose the answer when kube-scheduler sends its next create of pods/binding, an error after 45s": {
+			LoseAnswer: &LostRequest{Component: "kube-scheduler", Verb: "create", Resource: "pods/binding"},
+		},
+		"lose the request when statefulset-controller sends its next create of pods, an error after 1m0s": {
+			LoseRequest: &LostRequest{Component: "statefulset-controller", Verb: "create", Resource: "pods", ErrorAfter: minutes(1)},
+		},
 	} {
 		t.Run(want, func(t *testing.T) {
 			setStepDefaults(&step)
@@ -144,7 +161,8 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 		StallWatch: &WatchTarget{}, ResumeWatch: &WatchTarget{}, Storage: &Storage{},
 		RestartKubelet: &RestartKubelet{}, Crash: &NodeTarget{}, PowerOn: &NodeTarget{}, Reboot: &Reboot{}, Terminate: &NodeTarget{},
 		DeleteNode: &NodeTarget{}, Taint: &Taint{}, Delete: &PodTarget{}, StripFinalizers: &PodTarget{},
-		DeleteTenancy: &DeleteTenancy{}, RestartScheduler: &RestartScheduler{},
+		DeleteTenancy: &DeleteTenancy{}, RestartScheduler: &RestartScheduler{}, StartScheduler: &StartScheduler{},
+		Apply: &Object{}, Scale: &Scale{}, DeleteObject: &DeleteObject{}, LoseAnswer: &LostRequest{}, LoseRequest: &LostRequest{},
 	}
 	if got := full.actions(); !slices.Equal(got, actionNames) {
 		t.Errorf("got %v, want %v", got, actionNames)
@@ -161,5 +179,19 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 	}
 	if (&Step{}).Describe() != "do nothing" {
 		t.Error("a step without an action does something")
+	}
+}
+
+func TestPlayedBy(t *testing.T) {
+	for name, tc := range map[string]struct{ limited, want []Scheduler }{
+		"both, if none is named":              {want: []Scheduler{Default, Holdfast}},
+		"the one that is named":               {limited: []Scheduler{Holdfast}, want: []Scheduler{Holdfast}},
+		"the default first, however they are": {limited: []Scheduler{Holdfast, Default}, want: []Scheduler{Default, Holdfast}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := (&Scenario{Schedulers: tc.limited}).PlayedBy(); !slices.Equal(got, tc.want) {
+				t.Errorf("got %v", got)
+			}
+		})
 	}
 }

@@ -40,6 +40,17 @@ type Scenario struct {
 	// Description says in a sentence or two what the scenario shows.
 	Description string `json:"description,omitempty"`
 
+	// Schedulers limits the scenario to these, where the other one would have nothing
+	// to show; empty: both.
+	Schedulers []Scheduler `json:"schedulers,omitempty"`
+	// SchedulerConfiguration is a file with the KubeSchedulerConfiguration that the
+	// Holdfast side runs in place of the one that is installed; relative to the
+	// scenario file. The pods are given to its first profile with Holdfast.
+	SchedulerConfiguration string `json:"schedulerConfiguration,omitempty"`
+	// Args are fields of HoldfastArgs, for the profile that is installed: a short way
+	// to say what a schedulerConfiguration would. At most one of the two.
+	Args *runtime.RawExtension `json:"args,omitempty"`
+
 	// Cluster is the machines and the storage.
 	Cluster Cluster `json:"cluster"`
 
@@ -61,9 +72,12 @@ type Scenario struct {
 	// named must keep every invariant, and nothing else is asked of it.
 	Expect map[Scheduler]Expectation `json:"expect,omitempty"`
 
-	// file is where the scenario was read from: the files of its objects are
-	// relative to it.
+	// file is where the scenario was read from: the files that it names are relative
+	// to it.
 	file string
+	// argsNode is args as they were read, with their lines; nil in a scenario made in
+	// code.
+	argsNode *yaml.Node
 }
 
 // Cluster is the machines and the storage.
@@ -95,6 +109,9 @@ type NodeGroup struct {
 	// RuntimeForgets: with a reboot the container runtime loses what it knew of its
 	// containers, as where CRI-O wipes its storage; false: containerd, which does not.
 	RuntimeForgets bool `json:"runtimeForgets,omitempty"`
+	// CSIDrivers says whether the CSI drivers of the storage classes run on its nodes;
+	// true if absent. Without them no volume can be attached there, nor mounted.
+	CSIDrivers *bool `json:"csiDrivers,omitempty"`
 }
 
 // StorageClass is a kind of disk and how its storage behaves.
@@ -204,6 +221,25 @@ type Step struct {
 	// RestartScheduler ends the process of scheduler, plugin and guard, at once or in
 	// the middle of what it does, and starts it again.
 	RestartScheduler *RestartScheduler `json:"restartScheduler,omitempty"`
+	// StartScheduler starts a second process of scheduler, plugin and guard beside the
+	// first, without a leader between them. Its user agents are kube-scheduler-2 and
+	// holdfast-guard-2. What restarts the scheduler is about the first.
+	StartScheduler *StartScheduler `json:"startScheduler,omitempty"`
+
+	// Apply is kubectl apply --server-side --force-conflicts: it creates an object, or
+	// sets the fields that the manifest has.
+	Apply *Object `json:"apply,omitempty"`
+	// Scale is kubectl scale statefulset.
+	Scale *Scale `json:"scale,omitempty"`
+	// DeleteObject is kubectl delete of any object, a Namespace too.
+	DeleteObject *DeleteObject `json:"deleteObject,omitempty"`
+
+	// LoseAnswer lets the answer to the next such request get lost: it takes effect,
+	// and who sent it gets an error.
+	LoseAnswer *LostRequest `json:"loseAnswer,omitempty"`
+	// LoseRequest lets the next such request get lost: it takes no effect, and who
+	// sent it gets the same error.
+	LoseRequest *LostRequest `json:"loseRequest,omitempty"`
 }
 
 // After refers to another step.
@@ -285,6 +321,47 @@ type Request struct {
 	Resource string `json:"resource"`
 }
 
+// LostRequest is a request that gets lost, or its answer. One that is never sent
+// fails the run.
+type LostRequest struct {
+	// Component is the user agent, such as kube-scheduler or statefulset-controller.
+	Component string `json:"component"`
+	// Verb is get, list, create, update, patch or delete.
+	Verb string `json:"verb"`
+	// Resource is the plural name, with a subresource after a slash: pods/binding.
+	Resource string `json:"resource"`
+	// ErrorAfter is how long the sender waits before it gets its error; 45s if absent,
+	// in which an HTTP/2 connection finds out that nobody answers.
+	ErrorAfter *metav1.Duration `json:"errorAfter,omitempty"`
+}
+
+// StartScheduler says how long the second process runs.
+type StartScheduler struct {
+	// RunsFor is after how long it ends; absent: it runs to the end.
+	RunsFor *metav1.Duration `json:"runsFor,omitempty"`
+}
+
+// Scale names a StatefulSet and how many replicas it is to have.
+type Scale struct {
+	// StatefulSet is [namespace/]name.
+	StatefulSet string `json:"statefulSet"`
+	// Replicas is how many.
+	Replicas int32 `json:"replicas"`
+}
+
+// DeleteObject names an object.
+type DeleteObject struct {
+	// APIVersion of the object, such as apps/v1.
+	APIVersion string `json:"apiVersion"`
+	// Kind of the object, such as StatefulSet.
+	Kind string `json:"kind"`
+	// Name is [namespace/]name.
+	Name string `json:"name"`
+	// Cascade is what becomes of what the object owns: Background, Foreground or
+	// Orphan; as kubectl does if absent, in the background.
+	Cascade metav1.DeletionPropagation `json:"cascade,omitempty"`
+}
+
 // ForceDelete names a pod whose object is removed without waiting for its kubelet.
 type ForceDelete struct {
 	// Pod is [namespace/]name.
@@ -301,6 +378,9 @@ type Attest struct {
 	Reason string `json:"reason"`
 	// By is who attests.
 	By string `json:"by"`
+	// CoversAttachments: the word is also that the machine writes none of the
+	// incarnation's volumes any more, whatever is still attached to it.
+	CoversAttachments bool `json:"coversAttachments,omitempty"`
 }
 
 // WatchTarget names watches by who watches and what.
@@ -364,6 +444,25 @@ type Expectation struct {
 	// while it was held (L3); absent: not asked. Only 0 is exact: the scheduler
 	// tells of its third and later attempts minutes late.
 	SchedulingAttemptsWhileHeldMax *int `json:"schedulingAttemptsWhileHeldMax,omitempty"`
+	// BindOrder are ordinals in the order of their first binds; those of others may
+	// come between.
+	BindOrder []string `json:"bindOrder,omitempty"`
+	// Events must each have been seen in the API.
+	Events []Event `json:"events,omitempty"`
+}
+
+// Event is a Kubernetes event that must have been seen.
+type Event struct {
+	// Reason of the event, such as Held.
+	Reason string `json:"reason"`
+	// Kind of the object that it is about; Pod if absent.
+	Kind string `json:"kind,omitempty"`
+	// Name of the object, [namespace/]name.
+	Name string `json:"name"`
+	// First is when the first one was seen.
+	First *Moment `json:"first,omitempty"`
+	// Note is a part of what one of them says.
+	Note string `json:"note,omitempty"`
 }
 
 // Violation is a time span in which an invariant is broken.

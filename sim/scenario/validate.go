@@ -51,6 +51,10 @@ func Validate(s *Scenario) field.ErrorList {
 	if s.Until.Duration <= 0 {
 		errs = append(errs, field.Invalid(field.NewPath("until"), s.Until.Duration.String(), "must be greater than zero"))
 	}
+	errs = append(errs, validateSchedulers(s.Schedulers, field.NewPath("schedulers"))...)
+	if s.SchedulerConfiguration != "" && s.Args != nil {
+		errs = append(errs, field.Forbidden(field.NewPath("args"), "there is a schedulerConfiguration: say it there"))
+	}
 	errs = append(errs, validateCluster(&s.Cluster, field.NewPath("cluster"))...)
 	errs = append(errs, validateObjects(s.Objects, field.NewPath("objects"))...)
 	errs = append(errs, validateTimeline(s, field.NewPath("timeline"))...)
@@ -113,7 +117,7 @@ func validateNodeGroups(groups []NodeGroup, p *field.Path) field.ErrorList {
 		errs = append(errs, unique(names, g.Name, p.Child("name"))...)
 		errs = append(errs, formed(g.Zone, p.Child("zone"), validation.IsValidLabelValue)...)
 		if g.Count < 1 || g.Count > GroupNodesMax {
-			errs = append(errs, field.Invalid(p.Child("count"), g.Count, fmt.Sprintf("not in valid range [1, %d]", GroupNodesMax)))
+			errs = append(errs, field.Invalid(p.Child("count"), g.Count, inRange(1, GroupNodesMax)))
 		} else {
 			total += g.Count
 		}
@@ -131,7 +135,7 @@ func validateNodeGroups(groups []NodeGroup, p *field.Path) field.ErrorList {
 		}
 		errs = append(errs, validateLabels(g.Labels, p.Child("labels"))...)
 		if limit := g.AttachLimit; limit != nil && (*limit < 1 || *limit > AttachLimitMax) {
-			errs = append(errs, field.Invalid(p.Child("attachLimit"), *limit, fmt.Sprintf("not in valid range [1, %d]", AttachLimitMax)))
+			errs = append(errs, field.Invalid(p.Child("attachLimit"), *limit, inRange(1, AttachLimitMax)))
 		}
 	}
 	return append(errs, atMost(total, NodesMax, p)...)
@@ -154,11 +158,16 @@ func validateLabels(labels map[string]string, p *field.Path) field.ErrorList {
 func validateObjects(objects []Object, p *field.Path) field.ErrorList {
 	errs := atMost(len(objects), ObjectsMax, p)
 	for i := range objects {
-		if o := &objects[i]; (o.File == "") == (o.Manifest == nil) {
-			errs = append(errs, field.Invalid(p.Index(i), given(o.File != "", o.Manifest != nil), "want exactly one of file and manifest"))
-		}
+		errs = append(errs, validateObject(&objects[i], p.Index(i))...)
 	}
 	return errs
+}
+
+func validateObject(o *Object, p *field.Path) field.ErrorList {
+	if (o.File == "") == (o.Manifest == nil) {
+		return field.ErrorList{field.Invalid(p, given(o.File != "", o.Manifest != nil), "want exactly one of file and manifest")}
+	}
+	return nil
 }
 
 // given words how many of two fields stand there.
@@ -241,6 +250,9 @@ func newTimes(s *Scenario) *times {
 		}
 	}
 	for _, scheduler := range Schedulers() {
+		t.plays[scheduler] = make([]bool, len(s.Timeline))
+	}
+	for _, scheduler := range s.PlayedBy() {
 		t.plays[scheduler] = playedBy(s.Timeline, scheduler)
 	}
 	return t
@@ -273,7 +285,11 @@ func (t *times) validate(i int, p *field.Path) field.ErrorList {
 		never = never && !plays[i]
 	}
 	if never && len(t.supported(step.Schedulers)) == len(step.Schedulers) {
-		errs = append(errs, field.Invalid(when, "never", "the step that this one is after is limited to other schedulers"))
+		why := "the step that this one is after is limited to other schedulers"
+		if step.After == nil {
+			why = "the scenario is limited to other schedulers"
+		}
+		errs = append(errs, field.Invalid(when, "never", why))
 	}
 	return errs
 }
@@ -318,7 +334,8 @@ func validateSchedulers(schedulers []Scheduler, p *field.Path) field.ErrorList {
 var actionNames = []string{
 	"partition", "heal", "forceDelete", "attest", "stallWatch", "resumeWatch", "storage",
 	"restartKubelet", "crash", "powerOn", "reboot", "terminate",
-	"deleteNode", "taint", "delete", "stripFinalizers", "deleteTenancy", "restartScheduler",
+	"deleteNode", "taint", "delete", "stripFinalizers", "deleteTenancy", "restartScheduler", "startScheduler",
+	"apply", "scale", "deleteObject", "loseAnswer", "loseRequest",
 }
 
 // actions are the names of those that the step has.
@@ -326,7 +343,8 @@ func (s *Step) actions() []string {
 	has := []bool{
 		s.Partition != nil, s.Heal != nil, s.ForceDelete != nil, s.Attest != nil, s.StallWatch != nil, s.ResumeWatch != nil, s.Storage != nil,
 		s.RestartKubelet != nil, s.Crash != nil, s.PowerOn != nil, s.Reboot != nil, s.Terminate != nil,
-		s.DeleteNode != nil, s.Taint != nil, s.Delete != nil, s.StripFinalizers != nil, s.DeleteTenancy != nil, s.RestartScheduler != nil,
+		s.DeleteNode != nil, s.Taint != nil, s.Delete != nil, s.StripFinalizers != nil, s.DeleteTenancy != nil, s.RestartScheduler != nil, s.StartScheduler != nil,
+		s.Apply != nil, s.Scale != nil, s.DeleteObject != nil, s.LoseAnswer != nil, s.LoseRequest != nil,
 	}
 	var names []string
 	for i, name := range actionNames {
@@ -389,7 +407,9 @@ func validateAction(s *Step, p *field.Path) field.ErrorList {
 	if w := s.ResumeWatch; w != nil {
 		errs = append(errs, validateWatch(w, p.Child("resumeWatch"))...)
 	}
-	return append(errs, validateFault(s, p)...)
+	errs = append(errs, validateFault(s, p)...)
+	errs = append(errs, validateLost(s, p)...)
+	return append(errs, validateChange(s, p)...)
 }
 
 // aboutAll are the actions that are about every node where they name none.
@@ -481,6 +501,8 @@ func unique(seen sets.Set[string], value string, p *field.Path) field.ErrorList 
 	seen.Insert(value)
 	return nil
 }
+
+func inRange(least, most int) string { return fmt.Sprintf("not in valid range [%d, %d]", least, most) }
 
 func atMost(count, limit int, p *field.Path) field.ErrorList {
 	if count > limit {

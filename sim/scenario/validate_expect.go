@@ -21,6 +21,37 @@ func validateExpect(s *Scenario, p *field.Path) field.ErrorList {
 		errs = append(errs, validateOrdinals(e.Ordinals, s.Until.Duration, p.Child("ordinals"))...)
 		errs = append(errs, validateHolds(e.Holds, s.Until.Duration, p.Child("holds"))...)
 		errs = append(errs, notNegative(e.SchedulingAttemptsWhileHeldMax, p.Child("schedulingAttemptsWhileHeldMax"))...)
+		errs = append(errs, validateBindOrder(e.BindOrder, p.Child("bindOrder"))...)
+		errs = append(errs, validateEvents(e.Events, s.Until.Duration, p.Child("events"))...)
+		if len(s.Schedulers) > 0 && !slices.Contains(s.Schedulers, scheduler) {
+			errs = append(errs, field.Forbidden(p, "the scenario is limited to other schedulers"))
+		}
+	}
+	return errs
+}
+
+func validateBindOrder(ordinals []string, p *field.Path) field.ErrorList {
+	errs := atMost(len(ordinals), ExpectationsMax, p)
+	if len(ordinals) == 1 {
+		errs = append(errs, field.Invalid(p, ordinals[0], "one ordinal has no order"))
+	}
+	seen := sets.New[string]()
+	for i, name := range ordinals {
+		errs = append(errs, validateName(name, p.Index(i))...)
+		errs = append(errs, unique(seen, QualifiedName(name), p.Index(i))...)
+	}
+	return errs
+}
+
+// validateEvents: of a kind without a namespace the events are in default.
+func validateEvents(events []Event, until time.Duration, p *field.Path) field.ErrorList {
+	errs := atMost(len(events), ExpectationsMax, p)
+	for i := range events {
+		e, p := &events[i], p.Index(i)
+		errs = append(errs, notEmpty(e.Reason, p.Child("reason"))...)
+		errs = append(errs, notEmpty(e.Kind, p.Child("kind"))...)
+		errs = append(errs, validateName(e.Name, p.Child("name"))...)
+		errs = append(errs, validateMoment(e.First, until, p.Child("first"))...)
 	}
 	return errs
 }

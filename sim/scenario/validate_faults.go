@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +21,8 @@ var (
 	taintEffects        = []corev1.TaintEffect{corev1.TaintEffectNoExecute, corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule}
 	schedulerComponents = []string{componentScheduler, componentGuard}
 	requestVerbs        = []string{"get", "list", "watch", "create", "update", "patch", "delete"}
+	// lostVerbs: an answer that has no end cannot get lost as a whole.
+	lostVerbs = slices.DeleteFunc(slices.Clone(requestVerbs), func(verb string) bool { return verb == "watch" })
 )
 
 // faultTargets are those of the faults of nodes, kubelets and operators.
@@ -56,8 +59,37 @@ func (s *Step) needsHoldfast() (action, why string) {
 		return "deleteTenancy", "the default scheduler keeps no record to delete"
 	case s.RestartScheduler != nil && s.RestartScheduler.OnRequest != nil && s.RestartScheduler.OnRequest.Component == componentGuard:
 		return "restartScheduler", "the default scheduler has no guard to wait for"
+	case s.LoseAnswer != nil && s.LoseAnswer.ofGuard():
+		return "loseAnswer", "the default scheduler has no guard to wait for"
+	case s.LoseRequest != nil && s.LoseRequest.ofGuard():
+		return "loseRequest", "the default scheduler has no guard to wait for"
 	}
 	return "", ""
+}
+
+func (r *LostRequest) ofGuard() bool { return strings.HasPrefix(r.Component, componentGuard) }
+
+// validateLost checks the requests that get lost.
+func validateLost(s *Step, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, lost := range []struct {
+		action  string
+		request *LostRequest
+	}{{"loseAnswer", s.LoseAnswer}, {"loseRequest", s.LoseRequest}} {
+		r, p := lost.request, p.Child(lost.action)
+		if r == nil {
+			continue
+		}
+		errs = append(errs, notEmpty(r.Component, p.Child("component"))...)
+		if !slices.Contains(lostVerbs, r.Verb) {
+			errs = append(errs, field.NotSupported(p.Child("verb"), r.Verb, lostVerbs))
+		}
+		errs = append(errs, notEmpty(r.Resource, p.Child("resource"))...)
+		if d := r.ErrorAfter; d != nil && d.Duration < 0 {
+			errs = append(errs, field.Invalid(p.Child("errorAfter"), d.Duration.String(), "must not be negative"))
+		}
+	}
+	return errs
 }
 
 // validateFault checks what the faults of nodes, kubelets, operators and of the
@@ -88,6 +120,9 @@ func validateFault(s *Step, p *field.Path) field.ErrorList {
 		if r.OnRequest != nil {
 			errs = append(errs, validateRequest(r.OnRequest, p.Child("onRequest"))...)
 		}
+	}
+	if r := s.StartScheduler; r != nil {
+		errs = append(errs, validateTimer(r.RunsFor, p.Child("startScheduler", "runsFor"))...)
 	}
 	return errs
 }

@@ -161,6 +161,51 @@ func TestValidateSteps(t *testing.T) {
 				`timeline[0].restartScheduler.onRequest.resource: Required value`,
 			},
 		},
+		"a lost request that nobody sends, of a kind that cannot get lost": {
+			steps: []Step{
+				{At: at, LoseAnswer: &LostRequest{Verb: "watch", ErrorAfter: minutes(-1)}},
+				{At: at, LoseRequest: &LostRequest{Component: "holdfast-guard", Verb: "get", Resource: "pods"}},
+			},
+			want: []string{
+				`timeline[0].loseAnswer.component: Required value`, `timeline[0].loseAnswer.verb: Unsupported value: "watch"`,
+				`timeline[0].loseAnswer.resource: Required value`, `timeline[0].loseAnswer.errorAfter: Invalid value: "-1m0s"`,
+				`timeline[1].loseRequest: Forbidden: the default scheduler has no guard`,
+			},
+		},
+		"an apply of nothing, a set of too few and one of too many, and a second scheduler for no time": {
+			steps: []Step{
+				{At: at, Apply: &Object{}},
+				{At: at, Scale: &Scale{StatefulSet: "web", Replicas: -1}},
+				{At: at, Scale: &Scale{Replicas: ReplicasMax + 1}},
+				{At: at, StartScheduler: &StartScheduler{RunsFor: minutes(0)}},
+			},
+			want: []string{
+				`timeline[0].apply: Invalid value: "neither": want exactly one of file and manifest`,
+				`timeline[1].scale.replicas: Invalid value: -1: not in valid range [0, 10000]`,
+				`timeline[2].scale.statefulSet: Required value`, `timeline[2].scale.replicas: Invalid value: 10001`,
+				`timeline[3].startScheduler.runsFor: Invalid value: "0s": must be greater than zero`,
+			},
+		},
+		"deletes of objects of every kind": {
+			steps: []Step{
+				{At: at, DeleteObject: &DeleteObject{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "shop/db", Cascade: "Orphan"}},
+				{At: at, DeleteObject: &DeleteObject{APIVersion: "v1", Kind: "Namespace", Name: "shop"}},
+			},
+		},
+		"deletes of what cannot be": {
+			steps: []Step{
+				{At: at, DeleteObject: &DeleteObject{}},
+				{At: at, DeleteObject: &DeleteObject{APIVersion: "v1", Kind: "Widget", Name: "w"}},
+				{At: at, DeleteObject: &DeleteObject{APIVersion: "v1", Kind: "Namespace", Name: "shop/shop"}},
+				{At: at, DeleteObject: &DeleteObject{APIVersion: "v1", Kind: "Pod", Name: "Web", Cascade: "Gently"}},
+			},
+			want: []string{
+				`timeline[0].deleteObject.apiVersion: Required value`, `timeline[0].deleteObject.kind: Required value`,
+				`timeline[1].deleteObject.kind: Invalid value: "Widget": kind Widget of v1 is not known`,
+				`timeline[2].deleteObject.name: Invalid value: "shop/shop": objects of kind Namespace have no namespace`,
+				`timeline[3].deleteObject.name: Invalid value: "Web"`, `timeline[3].deleteObject.cascade: Unsupported value: "Gently"`,
+			},
+		},
 		"a termination without a cloud": {
 			steps: []Step{{At: at, Terminate: &NodeTarget{Node: "a-0"}}},
 			want:  []string{`timeline[0].terminate: Forbidden: there is no cloud`},
@@ -586,4 +631,57 @@ func TestValidateTheRest(t *testing.T) {
 			expectProblems(t, s, tc.want...)
 		})
 	}
+}
+
+func TestValidateWhoPlaysIt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Scenario)
+		want   []string
+	}{
+		"limited to one, whose steps need it": {change: func(s *Scenario) {
+			s.Schedulers = []Scheduler{Holdfast}
+			s.Timeline = []Step{{At: minutes(1), DeleteTenancy: &DeleteTenancy{Pod: "web-0"}}}
+		}},
+		"limited to one that does not exist": {
+			change: func(s *Scenario) { s.Schedulers = []Scheduler{"volcano"} },
+			want:   []string{`schedulers[0]: Unsupported value: "volcano"`},
+		},
+		"with steps and expectations of the other": {
+			change: func(s *Scenario) {
+				s.Schedulers = []Scheduler{Holdfast}
+				s.Timeline = []Step{only(heal(minutes(1)), Default)}
+				s.Expect = map[Scheduler]Expectation{Default: {}}
+			},
+			want: []string{
+				`timeline[0].at: Invalid value: "never": the scenario is limited to other schedulers`,
+				`expect[default]: Forbidden: the scenario is limited to other schedulers`,
+			},
+		},
+		"with two ways to say what the plugin's arguments are": {
+			change: func(s *Scenario) {
+				s.SchedulerConfiguration, s.Args = "scheduler.yaml", &runtime.RawExtension{Raw: []byte("{}")}
+			},
+			want: []string{`args: Forbidden: there is a schedulerConfiguration`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			tc.change(s)
+			expectProblems(t, s, tc.want...)
+		})
+	}
+}
+
+func TestValidateOrderAndEvents(t *testing.T) {
+	s := valid()
+	s.Expect = map[Scheduler]Expectation{
+		Default:  {BindOrder: []string{"web-0", "default/web-0", "Web"}},
+		Holdfast: {BindOrder: []string{"web-0"}, Events: []Event{{}, {Reason: "Held", Kind: "Pod", Name: "a/b/c", First: moment(11)}}},
+	}
+	expectProblems(t, s,
+		`expect[default].bindOrder[1]: Duplicate value: "default/web-0"`, `expect[default].bindOrder[2]: Invalid value: "Web"`,
+		`expect[holdfast].bindOrder: Invalid value: "web-0": one ordinal has no order`,
+		`expect[holdfast].events[0].reason: Required value`, `expect[holdfast].events[0].kind: Required value`, `expect[holdfast].events[0].name: Required value`,
+		`expect[holdfast].events[1].name: Invalid value: "b/c"`, `expect[holdfast].events[1].first.at: Invalid value: "11m0s": after the end of the run`,
+	)
 }

@@ -83,7 +83,10 @@ func (a *attacher) attach(ctx context.Context, va *storagev1.VolumeAttachment) e
 		}
 	}
 
-	refused := a.publish(ctx, a.handle(va), va.Spec.NodeName)
+	refused := registered(ctx, a.api, va.Spec.Attacher, va.Spec.NodeName)
+	if refused == nil {
+		refused = a.publish(ctx, a.handle(va), va.Spec.NodeName)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -2,12 +2,16 @@ package world
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 )
 
 // The CSI drivers. Whether a disk must be attached is a property of the driver
@@ -118,4 +122,17 @@ func (d driver) onNode(spec NodeSpec) storagev1.CSINodeDriver {
 		on.Allocatable = &storagev1.VolumeNodeResources{Count: new(int32(spec.AttachLimit))}
 	}
 	return on
+}
+
+// registered is an error unless the driver runs on the node, as the sidecars and the
+// kubelet learn of it: by the CSINode object.
+func registered(ctx context.Context, api kubernetes.Interface, driver, node string) error {
+	on, err := api.StorageV1().CSINodes().Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(on.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver }) {
+		return status.Errorf(codes.FailedPrecondition, "CSINode %s does not contain driver %s", node, driver)
+	}
+	return nil
 }

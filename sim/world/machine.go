@@ -49,8 +49,11 @@ type machine struct {
 
 func newMachine(w *World, spec NodeSpec, index int, offset time.Duration) (*machine, error) {
 	m := &machine{
-		spec: spec, index: index, offset: offset, ledger: w.ledger, link: newLink(), drivers: w.storage.drivers,
+		spec: spec, index: index, offset: offset, ledger: w.ledger, link: newLink(),
 		inCloud: w.config.Cloud, rest: w.config.REST, running: &w.running,
+	}
+	if !spec.WithoutDrivers {
+		m.drivers = w.storage.drivers
 	}
 	m.mounts = newMounts(spec.Name, w.ledger)
 	m.runtime = newContainerRuntime(m)

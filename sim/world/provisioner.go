@@ -71,6 +71,12 @@ func (p *provisioner) provision(ctx context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("claim %s: selected node: %w", key, err)
 	}
+	if d := class.driver(); d.topologyKey != "" {
+		// A disk of a topology is made where the driver tells of it.
+		if err := registered(ctx, p.api, d.name, nodeName); err != nil {
+			return fmt.Errorf("claim %s: %w", key, err)
+		}
+	}
 
 	pv, err := volumeFor(claim, class.driver(), node)
 	if err != nil {

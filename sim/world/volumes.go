@@ -310,6 +310,9 @@ func lists(attached []corev1.AttachedVolume, name corev1.UniqueVolumeName) bool 
 // VolumeAttachment says that it is attached, where there is one
 // (docs/kubernetes-facts.md §2.4).
 func (v *volumes) mountOne(ctx context.Context, volume podVolume) error {
+	if !slices.ContainsFunc(v.kubelet.machine.drivers, func(d driver) bool { return d.name == volume.driver }) {
+		return fmt.Errorf("volume %s: driver %s is not among those that run on the node", volume.handle, volume.driver)
+	}
 	if volume.attachable {
 		name := attachmentName(volume.driver, volume.handle, v.kubelet.machine.spec.Name)
 		attachment, err := v.kubelet.api.StorageV1().VolumeAttachments().Get(ctx, name, metav1.GetOptions{})

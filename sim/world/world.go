@@ -42,6 +42,9 @@ type NodeSpec struct {
 	// RuntimeForgets: with a reboot the container runtime loses what it knew of its
 	// containers, as where CRI-O wipes its storage.
 	RuntimeForgets bool
+	// WithoutDrivers: no CSI driver runs on it, so no volume can be attached to it, nor
+	// mounted on it.
+	WithoutDrivers bool
 }
 
 // ClassSpec is a kind of disk and how its storage behaves.

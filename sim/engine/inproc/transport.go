@@ -21,6 +21,7 @@ import (
 type Transport struct {
 	handler atomic.Pointer[http.Handler]
 	stalls  stalls
+	losses  losses
 }
 
 // Serve lets the transport's requests reach h from now on.
@@ -46,27 +47,19 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if handler == nil {
 		return nil, syscall.ECONNREFUSED
 	}
+	if l := t.losses.take(req); l != nil {
+		return nil, t.lose(l, *handler, req)
+	}
 	ctx, cancel := context.WithCancel(req.Context())
 	r := inbound(ctx, req)
 	w := newResponse(cancel)
 
-	serve := func() {
-		defer func() {
-			// ErrAbortHandler is how a handler drops a connection; anything else is a bug.
-			if e := recover(); e != nil && e != http.ErrAbortHandler { //nolint:errorlint // Panics with the value itself.
-				panic(e)
-			}
-			w.finish()
-		}()
-		(*handler).ServeHTTP(w, r)
-	}
-
 	if r.URL.Query().Get("watch") == "" {
-		serve()
+		w.serve(*handler, r)
 		return w.response(req, w), nil
 	}
 
-	go serve()
+	go w.serve(*handler, r)
 	context.AfterFunc(ctx, func() {
 		// In this order: who is woken looks whether it was abandoned.
 		w.abandon()
@@ -120,6 +113,18 @@ func newResponse(cancel context.CancelFunc) *response {
 	w := &response{cancel: cancel, headerSent: make(chan struct{}), header: http.Header{}}
 	w.cond = sync.NewCond(&w.mu)
 	return w
+}
+
+// serve lets the handler answer.
+func (w *response) serve(handler http.Handler, r *http.Request) {
+	defer func() {
+		// ErrAbortHandler is how a handler drops a connection; anything else is a bug.
+		if e := recover(); e != nil && e != http.ErrAbortHandler { //nolint:errorlint // Panics with the value itself.
+			panic(e)
+		}
+		w.finish()
+	}()
+	handler.ServeHTTP(w, r)
 }
 
 func (w *response) response(req *http.Request, body io.ReadCloser) *http.Response {
