@@ -1,0 +1,154 @@
+package reach
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+)
+
+// Reason is the typed code of why a node is out of reach.
+type Reason string
+
+const (
+	// ReasonNoVolume: the claim is bound to a volume that does not exist.
+	ReasonNoVolume Reason = "NoVolume"
+	// ReasonOutOfReach: the node does not match the volume's node affinity.
+	ReasonOutOfReach Reason = "OutOfReach"
+	// ReasonNoDriver: the volume's CSI driver is not registered on the node.
+	ReasonNoDriver Reason = "NoDriver"
+)
+
+// Use is a bound claim of a pod.
+type Use struct {
+	Claim  string
+	Volume string
+	// SingleWriter: see SingleWriter.
+	SingleWriter bool
+}
+
+// SingleWriter tells whether a volume that is used in these modes may be attached to
+// one node only. It is upstream's rule: a mode that lets many nodes in frees from it,
+// and so do no modes at all (docs/kubernetes-facts.md §5).
+func SingleWriter(modes []v1.PersistentVolumeAccessMode) bool {
+	return len(modes) > 0 && !slices.Contains(modes, v1.ReadWriteMany) && !slices.Contains(modes, v1.ReadOnlyMany)
+}
+
+// Verdict says from which nodes all volumes of a pod can be used. The zero Verdict
+// sets no limit.
+type Verdict struct {
+	limits []limit
+	// nodes are those within all limits.
+	nodes sets.Set[string]
+}
+
+// limit is what one volume asks of nodes.
+type limit struct {
+	use Use
+	// place is nil if the volume does not exist.
+	place *place
+	nodes *nodes
+}
+
+// Refusal is why a node is out of reach: a typed code, and a reason in the form that
+// the framework sums up over nodes.
+type Refusal struct {
+	Reason  Reason
+	Message string
+}
+
+// Judge says from where the volumes can be used, given what the index knows now. The
+// cost is that of the volume with the fewest nodes.
+func (x *Index) Judge(uses []Use) Verdict {
+	var v Verdict
+	for _, use := range uses {
+		known := x.volumes[use.Volume]
+		if known == nil {
+			v.limits = append(v.limits, limit{use: use, nodes: &nodes{}})
+			continue
+		}
+		if known.place == nil {
+			continue
+		}
+		if n := x.nodesOf(known.place); n != nil {
+			v.limits = append(v.limits, limit{use: use, place: known.place, nodes: n})
+		}
+	}
+	v.nodes = within(v.limits)
+	return v
+}
+
+// within returns the nodes that are within all limits; what one limit has alone is
+// shared and not copied.
+func within(limits []limit) sets.Set[string] {
+	switch len(limits) {
+	case 0:
+		return nil
+	case 1:
+		return limits[0].nodes.fit
+	}
+	fewest := slices.MinFunc(limits, func(a, b limit) int { return len(a.nodes.fit) - len(b.nodes.fit) })
+	common := sets.New[string]()
+	for name := range fewest.nodes.fit {
+		if !slices.ContainsFunc(limits, func(l limit) bool { return !l.nodes.fit.Has(name) }) {
+			common.Insert(name)
+		}
+	}
+	return common
+}
+
+// Limited tells whether any node is, or could be, out of reach.
+func (v *Verdict) Limited() bool { return len(v.limits) > 0 }
+
+// Nodes returns the nodes within reach. It is shared: do not change it. Of a verdict
+// without limits it is nil, which then means every node.
+func (v *Verdict) Nodes() sets.Set[string] { return v.nodes }
+
+// Nowhere tells whether no node is within reach.
+func (v *Verdict) Nowhere() bool { return v.Limited() && len(v.nodes) == 0 }
+
+// Allows tells whether the node is within reach.
+func (v *Verdict) Allows(node string) bool { return !v.Limited() || v.nodes.Has(node) }
+
+// Why says what keeps a node that is not within reach, by the first volume that does.
+func (v *Verdict) Why(node string) Refusal {
+	for i := range v.limits {
+		if l := &v.limits[i]; !l.nodes.fit.Has(node) {
+			return l.refusal(node)
+		}
+	}
+	return Refusal{}
+}
+
+func (l *limit) refusal(node string) Refusal {
+	switch {
+	case l.place == nil:
+		return Refusal{ReasonNoVolume, fmt.Sprintf("node(s) cannot reach volume %s of claim %s, which does not exist", l.use.Volume, l.use.Claim)}
+	case l.nodes.near.Has(node):
+		return Refusal{ReasonNoDriver, "node(s) lack CSI driver " + l.place.driver}
+	}
+	message := fmt.Sprintf("node(s) cannot reach volume %s of claim %s", l.use.Volume, l.use.Claim)
+	if where := l.place.whereabouts(); where != "" {
+		message += " (" + where + ")"
+	}
+	return Refusal{ReasonOutOfReach, message}
+}
+
+// Explain sums up why the others of the given nodes are out of reach, in the form of
+// the framework's own message: "8 node(s) cannot reach …, 3 node(s) lack …".
+func (v *Verdict) Explain(names []string) string {
+	counts := map[string]int{}
+	for _, name := range names {
+		if !v.Allows(name) {
+			counts[v.Why(name).Message]++
+		}
+	}
+	parts := make([]string, 0, len(counts))
+	for message, count := range counts {
+		parts = append(parts, fmt.Sprintf("%d %s", count, message))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
