@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,6 +53,80 @@ func TestPodsThatAreNotOursAreLeftAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReachIsWhatUpstreamFindsNodeByNode: for a pod with a bound claim the narrowed
+// nodes are those that the default profile finds by filtering every one, and they score
+// alike.
+func TestReachIsWhatUpstreamFindsNodeByNode(t *testing.T) {
+	for seed := range int64(clusters) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			chance := rand.New(rand.NewSource(100 + seed))
+			objects := randomCluster(chance)
+			var made []*v1.Pod
+			for i := range pods {
+				pod, volume, claim := randomPodWithVolume(chance, fmt.Sprintf("db-%d", i))
+				made = append(made, pod)
+				objects = append(objects, volume, claim)
+			}
+			pair, err := New(t.Context(), false, objects...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			somewhere := 0
+			for _, pod := range made {
+				stock, ours := place(t.Context(), pair.Default, pod), place(t.Context(), pair.Holdfast, pod)
+				if diff := cmp.Diff(stock.Scores, ours.Scores, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("pod %s (-default,+Holdfast):\n%s", pod.Name, diff)
+				}
+				if len(stock.Scores) > 0 {
+					somewhere++
+				}
+			}
+			if somewhere < pods/3 || somewhere == pods {
+				t.Errorf("of %d pods %d fit somewhere: the cases say too little", pods, somewhere)
+			}
+		})
+	}
+}
+
+// randomPodWithVolume is an ordinal with a bound claim, whose volume is of a node, of
+// a zone, or names labels in another way.
+func randomPodWithVolume(chance *rand.Rand, name string) (*v1.Pod, *v1.PersistentVolume, *v1.PersistentVolumeClaim) {
+	requirement := func(key string, op v1.NodeSelectorOperator, values ...string) v1.NodeSelectorRequirement {
+		return v1.NodeSelectorRequirement{Key: key, Operator: op, Values: values}
+	}
+	terms := [][]v1.NodeSelectorRequirement{{pick(chance,
+		requirement(v1.LabelHostname, v1.NodeSelectorOpIn, fmt.Sprintf("host-of-node-%d", chance.Intn(nodes))),
+		requirement(v1.LabelHostname, v1.NodeSelectorOpIn, fmt.Sprintf("node-%d", chance.Intn(nodes))), // A node's name is nobody's hostname.
+		requirement(v1.LabelTopologyZone, v1.NodeSelectorOpIn, pick(chance, zones...)),
+		requirement(v1.LabelTopologyZone, v1.NodeSelectorOpNotIn, pick(chance, zones...)),
+		requirement("disk", v1.NodeSelectorOpExists),
+		requirement("disk", v1.NodeSelectorOpDoesNotExist),
+	)}}
+	if chance.Intn(3) == 0 {
+		terms = append(terms, []v1.NodeSelectorRequirement{
+			requirement("disk", v1.NodeSelectorOpIn, "ssd"), requirement(v1.LabelTopologyZone, v1.NodeSelectorOpIn, pick(chance, zones...))})
+	}
+	selector := &v1.NodeSelector{}
+	for _, term := range terms {
+		selector.NodeSelectorTerms = append(selector.NodeSelectorTerms, v1.NodeSelectorTerm{MatchExpressions: term})
+	}
+	claim := st.MakePersistentVolumeClaim().Namespace("default").Name("data-"+name).VolumeName("pv-"+name).
+		Annotation("pv.kubernetes.io/bind-completed", "yes").Obj()
+	volume := &v1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: "pv-" + name},
+		Spec: v1.PersistentVolumeSpec{
+			PersistentVolumeSource: v1.PersistentVolumeSource{CSI: &v1.CSIPersistentVolumeSource{Driver: "disks.example", VolumeHandle: name}},
+			NodeAffinity:           &v1.VolumeNodeAffinity{Required: selector},
+			ClaimRef:               &v1.ObjectReference{Namespace: "default", Name: claim.Name},
+		},
+	}
+	pod := randomPod(chance, name)
+	pod.Spec.Volumes = append(pod.Spec.Volumes, v1.Volume{Name: "data", VolumeSource: v1.VolumeSource{
+		PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}})
+	return pod, volume, claim
 }
 
 // TestBatchingStaysOnForPodsThatAreNotOurs: one plugin that signs nothing takes

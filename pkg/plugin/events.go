@@ -17,13 +17,14 @@ import (
 // tenancies is how the framework names custom resources.
 const tenancies fwk.EventResource = "tenancies.v1alpha1.holdfast.dev"
 
-// EventsToRegister wakes a held pod on its own tenancy and on nothing else (L2).
+// EventsToRegister wakes a held pod on its own tenancy and on nothing else (L2), and one
+// without a node within reach on what widens its reach.
 func (pl *Holdfast) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
-	return []fwk.ClusterEventWithHint{{
+	return append([]fwk.ClusterEventWithHint{{
 		Event:             fwk.ClusterEvent{Resource: tenancies, ActionType: fwk.Add | fwk.Update | fwk.Delete},
 		PreQueueingHintFn: podOfTenancy,
 		QueueingHintFn:    wake,
-	}}, nil
+	}}, pl.eventsOfReach()...), nil
 }
 
 // podOfTenancy names the one pod that a change of a tenancy can concern.

@@ -8,17 +8,24 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// Filter refuses every node to a held pod, nominated nodes included, which
-// PreFilter's result would not reach (docs/kubernetes-facts.md §0.10). It takes
-// the verdict from PreFilter, so that a node costs one look-up; PreBind judges anew.
-func (pl *Holdfast) Filter(_ context.Context, state fwk.CycleState, _ *v1.Pod, _ fwk.NodeInfo) *fwk.Status {
+// Filter refuses every node to a held pod, and a node out of reach to every pod,
+// nominated nodes included, which PreFilter's result would not reach
+// (docs/kubernetes-facts.md §0.10). It takes the verdicts from PreFilter, so that a
+// node costs one look-up; PreBind judges anew.
+func (pl *Holdfast) Filter(_ context.Context, state fwk.CycleState, _ *v1.Pod, node fwk.NodeInfo) *fwk.Status {
 	data, err := state.Read(gateKey)
 	if err != nil {
 		return fwk.AsStatus(fmt.Errorf("%s: verdict of PreFilter: %w", Name, err))
 	}
-	verdict := data.(*gateState).verdict
-	if !verdict.Held {
+	found := data.(*gateState)
+	if found.verdict.Held {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "node(s) refused: "+found.verdict.Message)
+	}
+	if !found.reach.Limited() {
 		return nil
 	}
-	return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "node(s) refused: "+verdict.Message)
+	if name := node.Node().Name; !found.reach.Allows(name) {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, found.reach.Why(name).Message)
+	}
+	return nil
 }

@@ -42,6 +42,8 @@ type Holdfast struct {
 	records   *records
 	kube      kubernetes.Interface
 	claims    corelisters.PersistentVolumeClaimLister
+	handle    fwk.Handle
+	feed      *feed
 	recorder  events.EventRecorder
 	clock     clock.PassiveClock
 	announced *announced
@@ -55,6 +57,7 @@ var (
 	_ fwk.EnqueueExtensions = (*Holdfast)(nil)
 	_ fwk.PreFilterPlugin   = (*Holdfast)(nil)
 	_ fwk.FilterPlugin      = (*Holdfast)(nil)
+	_ fwk.PostFilterPlugin  = (*Holdfast)(nil)
 	_ fwk.PreBindPlugin     = (*Holdfast)(nil)
 	_ fwk.BindPlugin        = (*Holdfast)(nil)
 	_ fwk.SignPlugin        = (*Holdfast)(nil)
@@ -69,14 +72,19 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 		if err != nil {
 			return nil, err
 		}
-		if shared == nil || shared.Store == nil || shared.Tenancies == nil || shared.Adopted == nil {
-			return nil, errors.New("plugin " + Name + " needs the tenancy store, the tenancy lister and the guard's word on adoption")
+		if shared == nil || shared.Store == nil || shared.Tenancies == nil || shared.Adopted == nil || shared.feed == nil {
+			return nil, errors.New("plugin " + Name + " needs the tenancy store, the tenancy lister and the guard's word on adoption: see NewShared")
+		}
+		if err := shared.feed.start(handle.SharedInformerFactory()); err != nil {
+			return nil, err
 		}
 		pl := &Holdfast{
 			store:     shared.Store,
 			records:   &records{lister: shared.Tenancies},
 			kube:      handle.ClientSet(),
 			claims:    handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims().Lister(),
+			handle:    handle,
+			feed:      shared.feed,
 			recorder:  handle.EventRecorder(),
 			clock:     shared.Clock,
 			announced: newAnnounced(announcedMax),

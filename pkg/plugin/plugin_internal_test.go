@@ -80,6 +80,7 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 	recorder := events.NewFakeRecorder(8)
 	return &Holdfast{
 		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies"))},
+		feed:      newFeed(),
 		recorder:  recorder,
 		clock:     clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
 		args:      scheme.Default(),

@@ -166,12 +166,24 @@ func (c *cluster) createPod(edits ...func(*v1.Pod)) (*v1.Pod, error) {
 	return c.kube.CoreV1().Pods("default").Create(c.ctx, pod, metav1.CreateOptions{})
 }
 
-// createClaim makes the claim data, of a single node unless other modes are given.
+// createClaim makes the claim data, of a single node unless other modes are given, and
+// its volume, which every node reaches.
 func (c *cluster) createClaim(modes ...v1.PersistentVolumeAccessMode) error {
 	if len(modes) == 0 {
 		modes = []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}
 	}
-	_, err := c.kube.CoreV1().PersistentVolumeClaims("default").Create(c.ctx, &v1.PersistentVolumeClaim{
+	_, err := c.kube.CoreV1().PersistentVolumes().Create(c.ctx, &v1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: "pv-1"},
+		Spec: v1.PersistentVolumeSpec{
+			AccessModes:            modes,
+			Capacity:               v1.ResourceList{v1.ResourceStorage: resource.MustParse("1Gi")},
+			PersistentVolumeSource: v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{Server: "files.example", Path: "/"}},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	_, err = c.kube.CoreV1().PersistentVolumeClaims("default").Create(c.ctx, &v1.PersistentVolumeClaim{
 		ObjectMeta: metav1.ObjectMeta{Name: "data"},
 		Spec: v1.PersistentVolumeClaimSpec{
 			AccessModes: modes,

@@ -42,6 +42,9 @@ func (*Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.P
 // PreBind writes ahead: when it succeeds, the record names the pod and the node,
 // and the pod carries the guard's finalizer.
 func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
+	if why := pl.outOfReach(pod, nodeName); why != "" {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
+	}
 	id, guarded, err := pl.protects(ctx, pod)
 	if err != nil {
 		return failure(err)

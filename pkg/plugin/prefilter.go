@@ -7,28 +7,58 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/reach"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
-// gateKey is where PreFilter leaves its verdict for Filter.
+// gateKey is where PreFilter leaves its verdicts for the later hooks.
 const gateKey fwk.StateKey = Name + "/gate"
 
-// gateState is the verdict of this scheduling cycle.
-type gateState struct{ verdict tenancy.Verdict }
+// gateState has the verdicts of this scheduling cycle.
+type gateState struct {
+	verdict tenancy.Verdict
+	reach   reach.Verdict
+}
 
 // Clone returns the state itself: it never changes.
 func (s *gateState) Clone() fwk.StateData { return s }
 
-// PreFilter refuses a held pod as PreEnqueue does. It is needed besides it,
-// because PreEnqueue is not run again for a pod that comes from the back-off queue
-// (docs/kubernetes-facts.md §0.10). Skip for pods whose name no record can have.
-func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if _, named := identity.Named(pod.Namespace, pod.Name); !named {
+// PreFilter refuses a held pod as PreEnqueue does, and narrows the nodes to those
+// within reach of all bound volumes. The hold is needed besides PreEnqueue, which is
+// not run again for a pod that comes from the back-off queue
+// (docs/kubernetes-facts.md §0.10). Skip for pods whose name no record can have and
+// that have no bound claim.
+func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	found := &gateState{}
+	_, named := identity.Named(pod.Namespace, pod.Name)
+	if named {
+		found.verdict = pl.gate(pod)
+	}
+	if !found.verdict.Held {
+		found.reach = pl.reachable(pod)
+	}
+	if !named && !found.reach.Limited() {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
-	verdict := pl.gate(pod)
-	state.Write(gateKey, &gateState{verdict: verdict})
-	return nil, refusal(verdict)
+	state.Write(gateKey, found)
+	switch {
+	case found.verdict.Held:
+		return nil, refusal(found.verdict)
+	case found.reach.Nowhere():
+		// The framework would only say which plugin it was.
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, found.reach.Explain(namesOf(nodes)))
+	case found.reach.Limited():
+		return &fwk.PreFilterResult{NodeNames: found.reach.Nodes()}, nil
+	}
+	return nil, nil
+}
+
+func namesOf(nodes []fwk.NodeInfo) []string {
+	names := make([]string, 0, len(nodes))
+	for _, node := range nodes {
+		names = append(names, node.Node().Name)
+	}
+	return names
 }
 
 // PreFilterExtensions is nil: no other pod on a node changes the verdict.

@@ -35,6 +35,8 @@ type Shared struct {
 	Adopted <-chan struct{}
 	// Clock tells the time that records carry.
 	Clock clock.PassiveClock
+
+	feed *feed
 }
 
 // NewShared takes the tenancy lister from the dynamic informer factory that the
@@ -45,6 +47,7 @@ func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFa
 		Adopted:   adopted,
 		Tenancies: informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies")).Lister(),
 		Clock:     clock.RealClock{},
+		feed:      newFeed(),
 	}
 }
 

@@ -80,6 +80,25 @@ func (x *Index) Judge(uses []Use) Verdict {
 	return v
 }
 
+// Matches tells whether a node with the labels has all that the volumes' affinity asks.
+func (x *Index) Matches(uses []Use, labels map[string]string) bool {
+	for _, use := range uses {
+		v := x.volumes[use.Volume]
+		if v == nil || v.place != nil && !x.matches(v.place, labels) {
+			return false
+		}
+	}
+	return true
+}
+
+// AsksFor tells whether one of the volumes is the driver's.
+func (x *Index) AsksFor(uses []Use, driver string) bool {
+	return slices.ContainsFunc(uses, func(use Use) bool {
+		v := x.volumes[use.Volume]
+		return v != nil && v.place != nil && v.place.driver == driver
+	})
+}
+
 // within returns the nodes that are within all limits; what one limit has alone is
 // shared and not copied.
 func within(limits []limit) sets.Set[string] {
@@ -151,4 +170,20 @@ func (v *Verdict) Explain(names []string) string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
+}
+
+// Widens tells whether a node is within reach that was not within that of the other.
+func (v *Verdict) Widens(other *Verdict) bool {
+	switch {
+	case !other.Limited():
+		return false
+	case !v.Limited():
+		return true
+	}
+	for name := range v.nodes {
+		if !other.nodes.Has(name) {
+			return true
+		}
+	}
+	return false
 }

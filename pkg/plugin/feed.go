@@ -1,0 +1,170 @@
+package plugin
+
+import (
+	"fmt"
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/holdfast-dev/holdfast/pkg/reach"
+)
+
+// feed keeps the index of what is within reach of what, one for all profiles, from the
+// informers that the scheduler has anyway.
+//
+// Handlers of one informer run each at its own pace, so the queue may wake a pod for an
+// object of which the feed's handler has not been told. So a queueing hint applies the
+// object of its event itself before it judges, and before a pod is refused the feed
+// looks into the informers' stores, which an object enters before any handler hears of
+// it. What comes after that reaches the refused pod as an event.
+type feed struct {
+	started sync.Once
+	err     error
+
+	mu    sync.Mutex
+	index *reach.Index
+	// filled is true once the stores, which are full when the first pod is judged, have
+	// been read.
+	filled bool
+
+	nodes, csiNodes, drivers, volumes cache.Store
+}
+
+func newFeed() *feed { return &feed{index: reach.NewIndex()} }
+
+// start follows the informers. The first profile does, for all.
+func (f *feed) start(factory informers.SharedInformerFactory) error {
+	f.started.Do(func() {
+		f.nodes = f.follow("nodes", factory.Core().V1().Nodes().Informer())
+		f.volumes = f.follow("volumes", factory.Core().V1().PersistentVolumes().Informer())
+		f.csiNodes = f.follow("CSINodes", factory.Storage().V1().CSINodes().Informer())
+		f.drivers = f.follow("CSIDrivers", factory.Storage().V1().CSIDrivers().Informer())
+	})
+	return f.err
+}
+
+func (f *feed) follow(what string, informer cache.SharedIndexInformer) cache.Store {
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { f.apply(nil, object) },
+		UpdateFunc: f.apply,
+		DeleteFunc: func(object any) { f.apply(object, nil) },
+	})
+	if err != nil && f.err == nil {
+		f.err = fmt.Errorf("follow %s: %w", what, err)
+	}
+	return informer.GetStore()
+}
+
+// apply takes an event, whoever tells of it. Every update of the index by an event
+// passes here.
+func (f *feed) apply(old, object any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if object == nil {
+		f.remove(old)
+	} else {
+		f.set(object)
+	}
+}
+
+func (f *feed) set(object any) bool {
+	switch object := object.(type) {
+	case *v1.Node:
+		return f.index.SetNode(object)
+	case *v1.PersistentVolume:
+		return f.index.SetVolume(object)
+	case *storagev1.CSINode:
+		return f.index.SetCSINode(object)
+	case *storagev1.CSIDriver:
+		return f.index.SetDriver(object)
+	}
+	return false
+}
+
+func (f *feed) remove(object any) {
+	if tombstone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = tombstone.Obj
+	}
+	switch object := object.(type) {
+	case *v1.Node:
+		f.index.DeleteNode(object)
+	case *v1.PersistentVolume:
+		f.index.DeleteVolume(object)
+	case *storagev1.CSINode:
+		f.index.DeleteCSINode(object)
+	case *storagev1.CSIDriver:
+		f.index.DeleteDriver(object)
+	}
+}
+
+// judge says from where the volumes can be used.
+func (f *feed) judge(uses []reach.Use) reach.Verdict {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.prepare(uses)
+	return f.index.Judge(uses)
+}
+
+// judgeAnew is judge after a look at the stores. Only a refusal is worth its cost, which
+// is that of a look at every node; then the framework has looked at each of them too.
+func (f *feed) judgeAnew(uses []reach.Use) reach.Verdict {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.prepare(uses)
+	f.read(f.nodes, f.csiNodes, f.drivers)
+	for _, use := range uses {
+		f.readVolume(use.Volume)
+	}
+	return f.index.Judge(uses)
+}
+
+// matches tells whether a node with the labels has all that the volumes' affinity asks.
+func (f *feed) matches(uses []reach.Use, labels map[string]string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.index.Matches(uses, labels)
+}
+
+// asksFor tells whether one of the volumes is the driver's.
+func (f *feed) asksFor(uses []reach.Use, driver string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.index.AsksFor(uses, driver)
+}
+
+// prepare makes sure that the index has heard of what was there at the start, and of
+// the volumes: one may have been provisioned a moment ago.
+func (f *feed) prepare(uses []reach.Use) {
+	if !f.filled {
+		f.read(f.nodes, f.csiNodes, f.drivers, f.volumes)
+		f.filled = true
+	}
+	for _, use := range uses {
+		if !f.index.HasVolume(use.Volume) {
+			f.readVolume(use.Volume)
+		}
+	}
+}
+
+func (f *feed) readVolume(name string) {
+	if f.volumes == nil {
+		return
+	}
+	if pv, ok, err := f.volumes.GetByKey(name); ok && err == nil {
+		f.set(pv)
+	}
+}
+
+func (f *feed) read(stores ...cache.Store) {
+	for _, store := range stores {
+		if store == nil {
+			continue
+		}
+		for _, object := range store.List() {
+			f.set(object)
+		}
+	}
+}
