@@ -27,7 +27,7 @@ IMAGE_TOOL ?= $(firstword $(foreach tool,podman docker buildah,$(shell command -
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Both programs, static, into bin/
@@ -74,6 +74,10 @@ verify: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l bench cmd pkg sim manifests); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+
+.PHONY: verify-manifests
+verify-manifests: ## The manifests, and what they install, on a real API server
+	$(GO) test $(HEAVY) ./manifests/... ./cmd/holdfast-scheduler
 
 .PHONY: verify-generated
 verify-generated: generate ## Generated files and go.mod are as they would be made

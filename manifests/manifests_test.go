@@ -18,8 +18,11 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -294,6 +297,22 @@ func TestASampleIsOptedIn(t *testing.T) {
 	}
 	if service := only[*v1.Service](t, objects); set.Spec.ServiceName != service.Name || service.Namespace != namespace.Name {
 		t.Errorf("the set's service is %s, there is %s/%s", set.Spec.ServiceName, service.Namespace, service.Name)
+	}
+}
+
+// TestOneOfTwoMayGo: while none runs, deletions of protected pods wait.
+func TestOneOfTwoMayGo(t *testing.T) {
+	objects := built(t, base)
+	deployment, budget := only[*appsv1.Deployment](t, objects), only[*policyv1.PodDisruptionBudget](t, objects)
+	if got := *deployment.Spec.Replicas; got != 2 {
+		t.Errorf("there are %d replicas, want 2", got)
+	}
+	if got := budget.Spec.MaxUnavailable.IntValue(); got != 1 {
+		t.Errorf("%d may be taken down, want 1", got)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(budget.Spec.Selector)
+	if err != nil || !selector.Matches(labels.Set(deployment.Spec.Template.Labels)) || budget.Namespace != deployment.Namespace {
+		t.Errorf("the budget is for %s/%s: %v", budget.Namespace, selector, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+	kubeapiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/loopback"
@@ -41,9 +42,9 @@ type apiServer struct {
 	address, ca string
 }
 
-func startAPIServer(t *testing.T, etcd string) *apiServer {
+func startAPIServer(t *testing.T, etcd string, changes ...func(*kubeapiserveroptions.ServerRunOptions)) *apiServer {
 	t.Helper()
-	s := loopback.StartAPIServer(t, etcd)
+	s := loopback.StartAPIServer(t, etcd, changes...)
 	return &apiServer{started: s, admin: s.Admin, address: s.Address, ca: s.CA}
 }
 

@@ -3,29 +3,23 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/discovery/cached/memory"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/restmapper"
-	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
-	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 )
@@ -33,46 +27,99 @@ import (
 const (
 	systemNamespace = "holdfast-system"
 	account         = "holdfast-scheduler"
+	base            = "manifests/base"
+	onlyScheduler   = "manifests/overlays/only-scheduler"
+	sample          = "manifests/sample"
 )
 
-// manifests is what kubectl apply -k manifests/base applies.
-func manifests(t *testing.T) []*unstructured.Unstructured {
+// clientSide and serverSide are the two ways in which kubectl applies.
+const clientSide, serverSide = "--server-side=false", "--server-side=true"
+
+// apply applies a folder. Once is enough: nothing in one waits for another.
+func (k *kubectl) apply(t *testing.T, folder, how string) {
 	t.Helper()
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "../../manifests/base")
+	k.run(t, "apply", "-k", folder, how)
+}
+
+// versions returns the resourceVersion of every object of a folder.
+func (k *kubectl) versions(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	out := k.run(t, "get", "-k", folder, "-o",
+		`jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}`)
+	versions := map[string]string{}
+	for line := range strings.Lines(out) {
+		name, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+		versions[name] = version
+	}
+	if len(versions) == 0 {
+		t.Fatalf("%s has no objects", folder)
+	}
+	return versions
+}
+
+// applyAgainChangesNothing: what is applied is what the API server makes of it.
+func (k *kubectl) applyAgainChangesNothing(t *testing.T, folder, how string) {
+	t.Helper()
+	before := k.versions(t, folder)
+	k.apply(t, folder, how)
+	if after := k.versions(t, folder); !maps.Equal(after, before) {
+		t.Errorf("%s: the versions were %v and are %v", folder, before, after)
+	}
+	if _, err := k.try(t, "diff", "-k", folder, how); err != nil {
+		t.Errorf("%s: there is a difference: %v", folder, err)
+	}
+}
+
+// TestInstallingServerSide: whoever applies server-side gets the same. Whatever else
+// is to be applied is accepted too.
+func TestInstallingServerSide(t *testing.T) {
+	k := newKubectl(t, startAPIServer(t, startEtcd(t)))
+	k.apply(t, base, serverSide)
+	k.applyAgainChangesNothing(t, base, serverSide)
+	k.run(t, "apply", "-k", onlyScheduler, serverSide, "--dry-run=server")
+	k.apply(t, sample, serverSide)
+	k.applyAgainChangesNothing(t, sample, serverSide)
+}
+
+// configure does what the kubelet does for a pod of the Deployment: it takes the
+// account's token and the configuration of the ConfigMap that is mounted, and
+// returns the arguments of the container. The configuration means the account of
+// its pod, and so a kubeconfig is put into it.
+func configure(t *testing.T, a *apiServer, k *kubectl) []string {
+	t.Helper()
+	folder := t.TempDir()
+	kubeconfig := filepath.Join(folder, "kubeconfig")
+	token := k.run(t, "create", "token", account, "--namespace", systemNamespace)
+	writeKubeconfig(t, kubeconfig, &clientcmdapi.Cluster{Server: a.address, CertificateAuthority: a.ca},
+		&clientcmdapi.AuthInfo{Token: strings.TrimSpace(token)})
+
+	var deployment appsv1.Deployment
+	if err := yaml.Unmarshal([]byte(k.run(t, "get", "deployment", "holdfast-scheduler", "--namespace", systemNamespace, "-o", "yaml")), &deployment); err != nil {
+		t.Fatal(err)
+	}
+	spec := deployment.Spec.Template.Spec
+	var mounted v1.ConfigMap
+	if err := yaml.Unmarshal([]byte(k.run(t, "get", "configmap", spec.Volumes[0].ConfigMap.Name, "--namespace", systemNamespace, "-o", "yaml")), &mounted); err != nil {
+		t.Fatal(err)
+	}
+	var configuration map[string]any
+	if err := yaml.Unmarshal([]byte(mounted.Data["configuration.yaml"]), &configuration); err != nil || configuration == nil {
+		t.Fatalf("the ConfigMap has %v: %v", mounted.Data, err)
+	}
+	configuration["clientConnection"] = map[string]any{"kubeconfig": kubeconfig}
+	content, err := yaml.Marshal(configuration)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, "configuration.yaml"), content, 0o600)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	var objects []*unstructured.Unstructured
-	for _, r := range built.Resources() {
-		content, err := r.Map()
-		if err != nil {
-			t.Fatal(err)
-		}
-		objects = append(objects, &unstructured.Unstructured{Object: content})
-	}
-	return objects
-}
 
-// apply applies objects as an operator does. What depends on something that the API
-// server makes in the background is tried again.
-func apply(t *testing.T, a *apiServer, objects []*unstructured.Unstructured) {
-	t.Helper()
-	config := a.as("", "kubectl")
-	client := dynamic.NewForConfigOrDie(config)
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kubernetes.NewForConfigOrDie(config).Discovery()))
-	for _, o := range objects {
-		until(t, "apply "+o.GetKind()+" "+o.GetName(), func(ctx context.Context) error {
-			mapping, err := mapper.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version)
-			if err != nil {
-				return err
-			}
-			_, err = client.Resource(mapping.Resource).Namespace(o.GetNamespace()).Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: "kubectl"})
-			if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-				t.Fatalf("%s %s: %v", o.GetKind(), o.GetName(), err)
-			}
-			return err
-		})
+	args := []string{"--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig}
+	for _, arg := range spec.Containers[0].Args {
+		args = append(args, strings.ReplaceAll(arg, spec.Containers[0].VolumeMounts[0].MountPath, folder))
 	}
+	return args
 }
 
 // waitUntilAllowed waits until the API server has seen the roles: one right of each.
@@ -89,7 +136,7 @@ func waitUntilAllowed(t *testing.T, a *apiServer) {
 		until(t, fmt.Sprintf("the account may %s %s", attributes.Verb, attributes.Resource), func(ctx context.Context) error {
 			review, err := client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
 				Spec: authorizationv1.SubjectAccessReviewSpec{
-					User:               "system:serviceaccount:" + systemNamespace + ":" + account,
+					User:               accountUser,
 					Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + systemNamespace, "system:authenticated"},
 					ResourceAttributes: &attributes,
 				},
@@ -102,21 +149,23 @@ func waitUntilAllowed(t *testing.T, a *apiServer) {
 	}
 }
 
-// waitUntilAdmitted waits until the API server enforces the policies.
-func waitUntilAdmitted(t *testing.T, a *apiServer) {
+// waitUntilAdmitted waits until the API server enforces the policies. It knows
+// namespaces by then as they are: its cache of them is in their order, and it has
+// seen that late is opted in.
+func waitUntilAdmitted(t *testing.T, a *apiServer, late string) {
 	t.Helper()
 	client := kubernetes.NewForConfigOrDie(a.admin)
 	records := versioned.NewForConfigOrDie(jsonConfig(a.admin))
 	dry := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
-	until(t, "the policy sets the finalizer", func(ctx context.Context) error {
-		pod, err := client.CoreV1().Pods(shop).Create(ctx, ordinalPod(), dry)
+	until(t, "the policies give the pods of a labelled namespace to the profile, and a finalizer to those of the profile", func(ctx context.Context) error {
+		pod, err := client.CoreV1().Pods(late).Create(ctx, ordinalPod(), dry)
 		if err == nil && !slices.Contains(pod.Finalizers, v1alpha1.PodFinalizer) {
-			err = fmt.Errorf("the finalizers are %v", pod.Finalizers)
+			err = fmt.Errorf("the scheduler is %s, the finalizers are %v", pod.Spec.SchedulerName, pod.Finalizers)
 		}
 		return err
 	})
 	until(t, "the policy refuses an attestation in another's name", func(ctx context.Context) error {
-		_, err := records.HoldfastV1alpha1().Tenancies(shop).Create(ctx, &v1alpha1.Tenancy{
+		_, err := records.HoldfastV1alpha1().Tenancies(late).Create(ctx, &v1alpha1.Tenancy{
 			ObjectMeta: metav1.ObjectMeta{Name: "web-0"},
 			Spec:       v1alpha1.TenancySpec{Attestations: []v1alpha1.Attestation{{PodUID: "u", By: "somebody else", Reason: "a try"}}},
 		}, dry)
@@ -130,7 +179,7 @@ func waitUntilAdmitted(t *testing.T, a *apiServer) {
 	})
 }
 
-// ordinalPod is a pod as the StatefulSet controller makes it.
+// ordinalPod is a pod as the StatefulSet controller makes it. It names no scheduler.
 func ordinalPod() *v1.Pod {
 	return &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
@@ -139,54 +188,14 @@ func ordinalPod() *v1.Pod {
 				APIVersion: "apps/v1", Kind: "StatefulSet", Name: "web", UID: "u", Controller: ptr.To(true),
 			}},
 		},
+		// The sample's namespace enforces the restricted standard.
 		Spec: v1.PodSpec{
-			SchedulerName: schedulermanifest.ProfileName,
-			Containers:    []v1.Container{{Name: "main", Image: "web"}},
+			SecurityContext: &v1.PodSecurityContext{
+				RunAsNonRoot: ptr.To(true), SeccompProfile: &v1.SeccompProfile{Type: v1.SeccompProfileTypeRuntimeDefault},
+			},
+			Containers: []v1.Container{{Name: "main", Image: "web", SecurityContext: &v1.SecurityContext{
+				AllowPrivilegeEscalation: ptr.To(false), Capabilities: &v1.Capabilities{Drop: []v1.Capability{"ALL"}},
+			}}},
 		},
 	}
-}
-
-// writeKubeconfig writes a kubeconfig with a token of the account, and returns its path.
-func writeKubeconfig(t *testing.T, a *apiServer) string {
-	t.Helper()
-	var token string
-	client := kubernetes.NewForConfigOrDie(a.admin)
-	until(t, "token of the account", func(ctx context.Context) error {
-		request, err := client.CoreV1().ServiceAccounts(systemNamespace).CreateToken(ctx, account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-		if err == nil {
-			token = request.Status.Token
-		}
-		return err
-	})
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	err := clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters:       map[string]*clientcmdapi.Cluster{"test": {Server: a.address, CertificateAuthority: a.ca}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{account: {Token: token}},
-		Contexts:       map[string]*clientcmdapi.Context{"test": {Cluster: "test", AuthInfo: account}},
-		CurrentContext: "test",
-	}, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// writeConfiguration writes the shipped configuration, which takes the account of
-// its pod, with a kubeconfig instead.
-func writeConfiguration(t *testing.T, kubeconfig string) string {
-	t.Helper()
-	var configuration map[string]any
-	if err := yaml.Unmarshal(schedulermanifest.Configuration, &configuration); err != nil {
-		t.Fatal(err)
-	}
-	configuration["clientConnection"] = map[string]any{"kubeconfig": kubeconfig}
-	content, err := yaml.Marshal(configuration)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "configuration.yaml")
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

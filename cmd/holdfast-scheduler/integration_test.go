@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,14 +12,12 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
@@ -32,43 +29,34 @@ import (
 )
 
 const (
-	shop     = "shop"
+	// shop is the namespace of the sample, opted in by its label.
+	shop = "holdfast-sample"
+	// plain is a namespace like any other.
+	plain    = "plain"
 	attestor = "jane@example.com"
 )
 
 // TestInACluster tells the life of a StatefulSet in a cluster where Holdfast was
-// installed from manifests/: a real etcd, a real kube-apiserver with RBAC, the real
-// StatefulSet controller, and the program as a process. The kubelets' words are the
-// test's own. Each step goes on where the one before it ended.
+// installed from manifests/ with kubectl: a real etcd, a real kube-apiserver with
+// RBAC, the real StatefulSet controller, and the program as a process, with the token
+// of its account and the configuration that the cluster has. The kubelets' words and
+// the volumes are the test's own. Each step goes on where the one before it ended.
 func TestInACluster(t *testing.T) {
 	path := buildProgram(t)
-	a := startAPIServer(t, startEtcd(t))
+	log, audited := newAuditLog(t)
+	a := startAPIServer(t, startEtcd(t), audited)
 	c := &cluster{
 		apiServer: a,
+		kubectl:   newKubectl(t, a),
 		kube:      kubernetes.NewForConfigOrDie(a.as("", "kubectl")),
 		kubelet:   kubernetes.NewForConfigOrDie(a.as("", "kubelet")),
 		records:   versioned.NewForConfigOrDie(jsonConfig(a.as("", "kubectl"))),
 	}
-	var definition, rest []*unstructured.Unstructured
-	for _, o := range manifests(t) {
-		if o.GetKind() == "CustomResourceDefinition" {
-			definition = append(definition, o)
-		} else {
-			rest = append(rest, o)
-		}
-	}
-	apply(t, a, rest)
+	c.apply(t, "manifests/rbac", clientSide)
+	c.apply(t, "manifests/scheduler", clientSide)
 	waitUntilAllowed(t, a)
-	kubeconfig := writeKubeconfig(t, a)
-	args := []string{
-		"--config=" + writeConfiguration(t, kubeconfig),
-		"--authentication-kubeconfig=" + kubeconfig, "--authorization-kubeconfig=" + kubeconfig,
-		"--v=2",
-	}
-	for _, step := range []struct {
-		name string
-		play func(t *testing.T)
-	}{
+	args := configure(t, a, c.kubectl)
+	c.play(t, []step{
 		{"it is one static file that knows its version", func(t *testing.T) {
 			checkStatic(t, path)
 			out, err := exec.Command(path, "--version").CombinedOutput()
@@ -84,29 +72,28 @@ func TestInACluster(t *testing.T) {
 			}
 		}},
 		{"without a profile of its own it ends and says what to do", func(t *testing.T) {
+			kubeconfig := strings.TrimPrefix(args[0], "--authentication-kubeconfig=")
 			p := startProgram(t, path, "--kubeconfig="+kubeconfig)
 			p.endsWith(t, 1)
 			if log := p.log.String(); !strings.Contains(log, "no profile has the plugin "+plugin.Name) {
 				t.Error("it does not say that no profile has the plugin")
 			}
 		}},
-		{"the operator installs the rest", func(t *testing.T) {
-			apply(t, a, definition)
-			c.prepare(t)
-			waitUntilAdmitted(t, a)
+		{"the operator installs it, and again, which changes nothing", func(t *testing.T) {
+			c.apply(t, base, clientSide)
+			c.applyAgainChangesNothing(t, base, clientSide)
 		}},
-		{"the policy keeps to the ordinals of the profile", c.othersHaveNoFinalizer},
+	})
+	args = configure(t, a, c.kubectl)
+	c.play(t, []step{
+		{"the policies keep to the ordinals of labelled namespaces and of the profile", c.admit},
 		{"alone and without a lease it ends well too", func(t *testing.T) {
 			p := startProgram(t, path, append(args, "--leader-elect=false", "--guard-leader-elect=false")...)
 			p.probe(t, "readyz")
 			p.terminate(t)
 			p.endsWith(t, 0)
 		}},
-	} {
-		if !t.Run(step.name, step.play) {
-			return
-		}
-	}
+	})
 
 	startStatefulSetController(t, a)
 	leader := startProgram(t, path, args...)
@@ -117,14 +104,13 @@ func TestInACluster(t *testing.T) {
 	standby := startProgram(t, path, args...)
 	c.processes = append(c.processes, standby)
 	standby.probe(t, "readyz")
-	for _, step := range []struct {
-		name string
-		play func(t *testing.T)
-	}{
+	c.play(t, []step{
 		{"the ordinals are bound, each with a record, an epoch and its guard", c.rollOut},
 		{"a pod that is force-deleted keeps its name while nobody knows whether it runs", c.forceDelete},
 		{"nobody attests in another's name, and nobody takes back his word", c.attest},
 		{"the replacement is bound when the word counts", c.replace},
+		{"a word ends a graceful deletion that no kubelet answers", c.endDeletion},
+		{"a record that somebody removed is written again", c.removeRecord},
 		{"when the kubelets report the end, all of it goes by itself", c.scaleToZero},
 		{"asked to end, the leader ends well and the standby takes over", func(t *testing.T) {
 			leader.terminate(t)
@@ -146,9 +132,27 @@ func TestInACluster(t *testing.T) {
 				}
 			}
 		}},
-	} {
+		{"as the only scheduler it waits for the stock one to let go, and then serves all", func(t *testing.T) {
+			c.takeOver(t, path)
+		}},
+		{"it was allowed all that it asked for, and is allowed nothing else", func(t *testing.T) {
+			log.checkRights(t, a)
+		}},
+	})
+}
+
+// step is a part of a story.
+type step struct {
+	name string
+	play func(t *testing.T)
+}
+
+// play plays steps until one fails.
+func (c *cluster) play(t *testing.T, steps []step) {
+	t.Helper()
+	for _, step := range steps {
 		if !t.Run(step.name, step.play) {
-			return
+			t.FailNow()
 		}
 	}
 }
@@ -179,6 +183,7 @@ func (c *cluster) holders(t *testing.T, before map[string]string) map[string]str
 // cluster is what the story has in hand.
 type cluster struct {
 	*apiServer
+	*kubectl
 	kube    kubernetes.Interface
 	kubelet kubernetes.Interface
 	records versioned.Interface
@@ -202,8 +207,18 @@ func (c *cluster) until(t *testing.T, what string, check func(ctx context.Contex
 	})
 }
 
-// prepare makes nodes, a namespace, and the one whose word counts in it.
-func (c *cluster) prepare(t *testing.T) {
+// makeNamespace makes a namespace with the account that the controllers, which are
+// not here, would make in it.
+func (c *cluster) makeNamespace(t *testing.T, name string) {
+	t.Helper()
+	if _, err := c.try(t, "get", "namespace", name); err != nil {
+		c.run(t, "create", "namespace", name)
+	}
+	c.run(t, "create", "serviceaccount", "default", "--namespace", name)
+}
+
+// makeNodes makes three.
+func (c *cluster) makeNodes(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	create := func(what string, err error) {
@@ -212,17 +227,6 @@ func (c *cluster) prepare(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	_, err := c.kube.CoreV1().Namespaces().Create(ctx, &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: shop}}, metav1.CreateOptions{})
-	create("namespace", err)
-	// The controllers that would make it are not here.
-	_, err = c.kube.CoreV1().ServiceAccounts(shop).Create(ctx, &v1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
-	create("account", err)
-	_, err = c.kube.RbacV1().RoleBindings(shop).Create(ctx, &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "attestor"},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "holdfast-attestor"},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: attestor}},
-	}, metav1.CreateOptions{})
-	create("role binding", err)
 	for i := range 3 {
 		node, err := c.kube.CoreV1().Nodes().Create(ctx, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n%d", i)}}, metav1.CreateOptions{})
 		create("node", err)
@@ -243,73 +247,125 @@ func (c *cluster) prepare(t *testing.T) {
 	}
 }
 
-// othersHaveNoFinalizer tries pods that the guard has no business with. Holdfast's
-// own are among them, and the server takes them as they are shipped.
-func (c *cluster) othersHaveNoFinalizer(t *testing.T) {
+// admit tries pods in a namespace that is opted in and in one that is not, and in
+// Holdfast's own, which cannot be. Its own pods are among them, and the server takes
+// them as they are shipped.
+func (c *cluster) admit(t *testing.T) {
+	c.run(t, "create", "namespace", shop)
+	c.run(t, "label", "namespace", shop, "holdfast.dev/profile="+schedulermanifest.ProfileName)
+	c.makeNamespace(t, shop)
+	c.makeNamespace(t, plain)
+	c.run(t, "label", "namespace", systemNamespace, "holdfast.dev/profile="+schedulermanifest.ProfileName)
+	c.makeNamespace(t, "late")
+	c.run(t, "label", "namespace", "late", "holdfast.dev/profile="+schedulermanifest.ProfileName)
+	waitUntilAdmitted(t, c.apiServer, "late")
+
 	deployment, err := c.kube.AppsV1().Deployments(systemNamespace).Get(t.Context(), "holdfast-scheduler", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := func(change func(*v1.Pod)) *v1.Pod {
+	in := func(namespace string, changes ...func(*v1.Pod)) *v1.Pod {
 		pod := ordinalPod()
-		change(pod)
+		pod.Namespace = namespace
+		for _, change := range changes {
+			change(pod)
+		}
 		return pod
 	}
-	for name, pod := range map[string]*v1.Pod{
-		"a pod of another profile":     changed(func(p *v1.Pod) { p.Spec.SchedulerName = v1.DefaultSchedulerName }),
-		"a pod of nobody":              changed(func(p *v1.Pod) { p.OwnerReferences = nil }),
-		"a pod of another kind of set": changed(func(p *v1.Pod) { p.OwnerReferences[0].Kind = "ReplicaSet" }),
-		"a pod of another API's StatefulSet": changed(func(p *v1.Pod) {
-			p.OwnerReferences[0].APIVersion = "apps.example.com/v1"
-		}),
-		"a set that does not control it": changed(func(p *v1.Pod) { p.OwnerReferences[0].Controller = nil }),
-		"a name that no ordinal has":     changed(func(p *v1.Pod) { p.Name = "web-00" }),
-		"the name of another set":        changed(func(p *v1.Pod) { p.Name = "db-0" }),
-		"a pod that is not to be guarded": changed(func(p *v1.Pod) {
-			p.Annotations = map[string]string{v1alpha1.ProtectAnnotation: "None"}
-		}),
-		"a pod of which PreBind finds out whether it writes": changed(func(p *v1.Pod) {
-			p.Annotations = map[string]string{v1alpha1.ProtectAnnotation: "Writers"}
-		}),
-		"a pod of Holdfast's own": changed(func(p *v1.Pod) {
-			p.Namespace, p.Spec = systemNamespace, deployment.Spec.Template.Spec
-		}),
-		"a pod of Holdfast's own that names the profile": changed(func(p *v1.Pod) {
-			p.Namespace, p.Spec = systemNamespace, deployment.Spec.Template.Spec
-			p.Spec.SchedulerName = schedulermanifest.ProfileName
-		}),
+	by := func(scheduler string) func(*v1.Pod) { return func(p *v1.Pod) { p.Spec.SchedulerName = scheduler } }
+	own := func(p *v1.Pod) { p.Spec = *deployment.Spec.Template.Spec.DeepCopy() }
+	protect := func(word string) func(*v1.Pod) {
+		return func(p *v1.Pod) { p.Annotations = map[string]string{v1alpha1.ProtectAnnotation: word} }
+	}
+	ofReplicaSet := func(p *v1.Pod) { p.OwnerReferences[0].Kind, p.Name = "ReplicaSet", "web-x2x4z" }
+	const (
+		holdfast = schedulermanifest.ProfileName
+		stock    = v1.DefaultSchedulerName
+	)
+	for name, tc := range map[string]struct {
+		pod           *v1.Pod
+		wantScheduler string
+		wantFinalizer bool
+	}{
+		"an ordinal in a labelled namespace":                            {in(shop), holdfast, true},
+		"an ordinal there that asks for the stock scheduler":            {in(shop, by(stock)), holdfast, true},
+		"an ordinal there that names the profile itself":                {in(shop, by(holdfast)), holdfast, true},
+		"an ordinal there that names another scheduler":                 {in(shop, by("other")), "other", false},
+		"a pod of a Deployment there":                                   {in(shop, ofReplicaSet), stock, false},
+		"a pod of a Deployment there that names the profile":            {in(shop, ofReplicaSet, by(holdfast)), holdfast, false},
+		"a pod of nobody there":                                         {in(shop, func(p *v1.Pod) { p.OwnerReferences = nil }), stock, false},
+		"an ordinal there that is not to be guarded":                    {in(shop, protect("None")), holdfast, false},
+		"an ordinal there of which PreBind finds out whether it writes": {in(shop, protect("Writers")), holdfast, false},
+		"an ordinal in a namespace without the label":                   {in(plain), stock, false},
+		"an ordinal that names the profile":                             {in(plain, by(holdfast)), holdfast, true},
+		"an ordinal that names the profile and is not to be guarded":    {in(plain, by(holdfast), protect("None")), holdfast, false},
+		"a pod of nobody that names the profile":                        {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences = nil }), holdfast, false},
+		"a pod of another API's StatefulSet":                            {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences[0].APIVersion = "apps.example.com/v1" }), holdfast, false},
+		"a set that does not control it":                                {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences[0].Controller = nil }), holdfast, false},
+		"a name that no ordinal has":                                    {in(plain, by(holdfast), func(p *v1.Pod) { p.Name = "web-00" }), holdfast, false},
+		"the name of another set":                                       {in(plain, by(holdfast), func(p *v1.Pod) { p.Name = "db-0" }), holdfast, false},
+		"an ordinal in Holdfast's namespace":                            {in(systemNamespace, own), stock, false},
+		"an ordinal in Holdfast's namespace for the profile":            {in(systemNamespace, own, by(holdfast)), holdfast, false},
+		"a pod of Holdfast's own, although it is labelled too":          {in(systemNamespace, own, ofReplicaSet), stock, false},
 	} {
-		pod, err := c.kube.CoreV1().Pods(cmp.Or(pod.Namespace, shop)).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		pod, err := c.kube.CoreV1().Pods(tc.pod.Namespace).Create(t.Context(), tc.pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
-		} else if len(pod.Finalizers) > 0 {
-			t.Errorf("%s has the finalizers %v", name, pod.Finalizers)
+			continue
 		}
+		if got := pod.Spec.SchedulerName; got != tc.wantScheduler {
+			t.Errorf("%s: got the scheduler %s, want %s", name, got, tc.wantScheduler)
+		}
+		if got := slices.Contains(pod.Finalizers, v1alpha1.PodFinalizer); got != tc.wantFinalizer || len(pod.Finalizers) > 1 {
+			t.Errorf("%s: got the finalizers %v, want ours: %v", name, pod.Finalizers, tc.wantFinalizer)
+		}
+	}
+	c.run(t, "label", "namespace", systemNamespace, "holdfast.dev/profile-")
+}
+
+// rollOut makes the sample's set; its pods are bound and run.
+func (c *cluster) rollOut(t *testing.T) {
+	c.makeNodes(t)
+	c.apply(t, sample, clientSide)
+	c.applyAgainChangesNothing(t, sample, clientSide)
+	// The attestor's word will count here.
+	c.run(t, "create", "rolebinding", "attestor", "--namespace", shop, "--clusterrole=holdfast-attestor", "--user="+attestor)
+	for i := range 3 {
+		c.provide(t, fmt.Sprintf("data-web-%d", i))
+	}
+	for i := range 3 {
+		c.isTenant(t, fmt.Sprintf("web-%d", i), "")
 	}
 }
 
-// rollOut makes the set; its pods are bound and run.
-func (c *cluster) rollOut(t *testing.T) {
-	labels := map[string]string{"app": "web"}
-	_, err := c.kube.AppsV1().StatefulSets(shop).Create(t.Context(), &appsv1.StatefulSet{
-		ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec: appsv1.StatefulSetSpec{
-			Replicas: ptr.To[int32](3), ServiceName: "web", PodManagementPolicy: appsv1.ParallelPodManagement,
-			Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: v1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec: v1.PodSpec{
-					SchedulerName: schedulermanifest.ProfileName,
-					Containers:    []v1.Container{{Name: "main", Image: "web"}},
-				},
-			},
+// provide binds a claim to a volume, as the controllers of volumes do.
+func (c *cluster) provide(t *testing.T, name string) {
+	t.Helper()
+	ctx := t.Context()
+	var claim *v1.PersistentVolumeClaim
+	c.until(t, "claim "+name+" is there", func(ctx context.Context) (err error) {
+		claim, err = c.kube.CoreV1().PersistentVolumeClaims(shop).Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
+	volume, err := c.kube.CoreV1().PersistentVolumes().Create(ctx, &v1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1.PersistentVolumeSpec{
+			Capacity: claim.Spec.Resources.Requests, AccessModes: claim.Spec.AccessModes,
+			ClaimRef:               &v1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: shop, Name: name, UID: claim.UID},
+			PersistentVolumeSource: v1.PersistentVolumeSource{NFS: &v1.NFSVolumeSource{Server: "nfs.example.com", Path: "/" + name}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 3 {
-		c.isTenant(t, fmt.Sprintf("web-%d", i), "")
+	claim.Spec.VolumeName = volume.Name
+	metav1.SetMetaDataAnnotation(&claim.ObjectMeta, "pv.kubernetes.io/bind-completed", "yes")
+	if claim, err = c.kube.CoreV1().PersistentVolumeClaims(shop).Update(ctx, claim, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	claim.Status = v1.PersistentVolumeClaimStatus{Phase: v1.ClaimBound, Capacity: volume.Spec.Capacity, AccessModes: volume.Spec.AccessModes}
+	if _, err = c.kube.CoreV1().PersistentVolumeClaims(shop).UpdateStatus(ctx, claim, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -365,7 +421,7 @@ func (c *cluster) reports(t *testing.T, pod *v1.Pod, phase v1.PodPhase, state v1
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": pod.UID},
 		"status": map[string]any{"phase": phase, "containerStatuses": []v1.ContainerStatus{{
-			Name: "main", Image: "web", ContainerID: "test://" + string(pod.UID), State: state, Ready: state.Running != nil,
+			Name: "web", Image: "web", ContainerID: "test://" + string(pod.UID), State: state, Ready: state.Running != nil,
 		}}},
 	})
 	if err != nil {
@@ -383,10 +439,7 @@ func (c *cluster) forceDelete(t *testing.T) {
 	if c.victim, err = c.kube.CoreV1().Pods(shop).Get(t.Context(), "web-1", metav1.GetOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	err = c.kube.CoreV1().Pods(shop).Delete(t.Context(), "web-1", metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c.run(t, "delete", "pod", "web-1", "--namespace", shop, "--force", "--grace-period=0", "--wait=false")
 	c.until(t, "the record says that web-1 is in doubt and held", func(context.Context) error {
 		status := c.record(t, "web-1").Status
 		held := meta.FindStatusCondition(status.Conditions, v1alpha1.HeldCondition)
@@ -404,20 +457,12 @@ func (c *cluster) forceDelete(t *testing.T) {
 
 // attest tries a false name first, then speaks for herself, then tries to change it.
 func (c *cluster) attest(t *testing.T) {
-	jane := versioned.NewForConfigOrDie(jsonConfig(c.as(attestor, "kubectl"))).HoldfastV1alpha1().Tenancies(shop)
 	say := func(by, reason string, covers bool) error {
-		patch, err := json.Marshal(map[string]any{"spec": map[string]any{"attestations": []v1alpha1.Attestation{
-			{PodUID: c.victim.UID, By: by, Reason: reason, CoversAttachments: covers},
-		}}})
-		if err != nil {
-			return err
-		}
-		_, err = jane.Patch(t.Context(), "web-1", types.MergePatchType, patch, metav1.PatchOptions{})
-		return err
+		return c.says(t, "web-1", v1alpha1.Attestation{PodUID: c.victim.UID, By: by, Reason: reason, CoversAttachments: covers})
 	}
 	refused := func(what string, err error, want string) {
 		t.Helper()
-		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), "(Forbidden)") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want it to be refused because %s", what, err, want)
 		}
 	}
@@ -433,11 +478,50 @@ func (c *cluster) attest(t *testing.T) {
 		t.Errorf("to add that it covers the attachments: %v", err)
 	}
 	refused("to take that back", say(attestor, "the machine is in the bin", false), "is not altered")
-	_, err := jane.Patch(t.Context(), "web-1", types.MergePatchType, []byte(`{"spec":{"attestations":[]}}`), metav1.PatchOptions{})
+	err := c.says(t, "web-1")
 	if latest := c.record(t, "web-1").Status.Incarnation; latest.PodUID == c.victim.UID {
 		// It had not been replaced yet; from then on it has done its work.
 		refused("no attestation", err, "is not removed")
 	}
+}
+
+// says writes all that the attestor says of an ordinal.
+func (c *cluster) says(t *testing.T, name string, attestations ...v1alpha1.Attestation) error {
+	t.Helper()
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"attestations": attestations}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.try(t, "patch", "tenancy", name, "--namespace", shop, "--as", attestor, "--type", "merge", "--patch", string(patch))
+	return err
+}
+
+// endDeletion deletes a pod with its grace period, and attests that it is over.
+func (c *cluster) endDeletion(t *testing.T) {
+	before := c.record(t, "web-2").Status.Incarnation
+	c.run(t, "delete", "pod", "web-2", "--namespace", shop, "--wait=false")
+	if err := c.says(t, "web-2", v1alpha1.Attestation{PodUID: before.PodUID, By: attestor, Reason: "the machine is off"}); err != nil {
+		t.Fatal(err)
+	}
+	c.isTenant(t, "web-2", before.PodUID)
+}
+
+// removeRecord takes a record away, finalizer and all.
+func (c *cluster) removeRecord(t *testing.T) {
+	before := c.record(t, "web-0")
+	c.run(t, "delete", "tenancy", "web-0", "--namespace", shop, "--wait=false")
+	c.run(t, "patch", "tenancy", "web-0", "--namespace", shop, "--type", "merge", "--patch", `{"metadata":{"finalizers":null}}`)
+	c.until(t, "there is another record of the same incarnation", func(ctx context.Context) error {
+		record, err := c.records.HoldfastV1alpha1().Tenancies(shop).Get(ctx, "web-0", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		inc := record.Status.Incarnation
+		if record.UID == before.UID || inc == nil || inc.PodUID != before.Status.Incarnation.PodUID || len(inc.Volumes) != 1 {
+			return fmt.Errorf("the record is %s, of %+v", record.UID, inc)
+		}
+		return nil
+	})
 }
 
 // replace waits until the replacement runs.
@@ -470,11 +554,7 @@ func (c *cluster) replace(t *testing.T) {
 // scale changes the size of the set.
 func (c *cluster) scale(t *testing.T, replicas int) {
 	t.Helper()
-	patch := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
-	_, err := c.kube.AppsV1().StatefulSets(shop).Patch(t.Context(), "web", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c.run(t, "scale", "statefulset", "web", "--namespace", shop, fmt.Sprintf("--replicas=%d", replicas))
 }
 
 // scaleToZero ends the set; the kubelets end the pods and say so.
@@ -524,4 +604,50 @@ func (c *cluster) finishes(t *testing.T, pod *v1.Pod) {
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		t.Fatalf("pod %s: %v", pod.Name, err)
 	}
+}
+
+// takeOver installs the overlay where a stock scheduler still leads. An ordinal and a
+// pod of nobody wait until that one is stopped.
+func (c *cluster) takeOver(t *testing.T, path string) {
+	c.apply(t, onlyScheduler, clientSide)
+	args := configure(t, c.apiServer, c.kubectl)
+	leases := c.kube.CoordinationV1().Leases("kube-system")
+	lease, err := leases.Create(t.Context(), &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Name: "kube-scheduler"},
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: ptr.To("the stock scheduler"), LeaseDurationSeconds: ptr.To[int32](int32((2 * limit).Seconds())),
+			AcquireTime: ptr.To(metav1.NowMicro()), RenewTime: ptr.To(metav1.NowMicro()),
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.run(t, "run", "nobody", "--namespace", plain, "--image=nobody")
+	c.scale(t, 1)
+	// Where an API server does not stream the first list of a watch, it is asked for: that takes rights too.
+	only := startProgram(t, path, append(args, "--feature-gates=WatchListClient=false")...)
+	only.probe(t, "readyz")
+	c.processes = []*process{only}
+
+	nobody := func(ctx context.Context) (*v1.Pod, error) {
+		return c.kube.CoreV1().Pods(plain).Get(ctx, "nobody", metav1.GetOptions{})
+	}
+	if pod, err := nobody(t.Context()); err != nil || pod.Spec.NodeName != "" {
+		t.Errorf("beside the stock scheduler it bound the pod to %q: %v", pod.Spec.NodeName, err)
+	}
+	lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = ptr.To(""), ptr.To[int32](1) // As it ends, the stock scheduler lets go.
+	if _, err := leases.Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.until(t, "the pod of nobody is bound", func(ctx context.Context) error {
+		pod, err := nobody(ctx)
+		if err == nil && pod.Spec.NodeName == "" {
+			err = errors.New("it is not")
+		}
+		return err
+	})
+	c.isTenant(t, "web-0", "")
+	c.scaleToZero(t)
+	only.terminate(t)
+	only.endsWith(t, 0)
 }

@@ -85,7 +85,9 @@ type APIServer struct {
 	Address, CA string
 }
 
-func StartAPIServer(t *testing.T, etcd string) *APIServer {
+// StartAPIServer starts one over an etcd. What a test wants otherwise it changes in
+// the options.
+func StartAPIServer(t *testing.T, etcd string, changes ...func(*kubeapiserveroptions.ServerRunOptions)) *APIServer {
 	t.Helper()
 	folder := t.TempDir()
 	key := filepath.Join(folder, "accounts.key")
@@ -113,6 +115,9 @@ func StartAPIServer(t *testing.T, etcd string) *APIServer {
 	o.Authentication.ServiceAccounts.Issuers = []string{"https://kubernetes.default.svc"}
 	o.Authentication.ServiceAccounts.KeyFiles = []string{key}
 	o.ServiceAccountSigningKeyFile = key
+	for _, change := range changes {
+		change(o)
+	}
 	if err := o.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
 		t.Fatal(err)
 	}
