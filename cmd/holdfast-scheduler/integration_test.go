@@ -25,6 +25,7 @@ import (
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/pkg/guard"
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
 )
 
@@ -622,6 +623,8 @@ func (c *cluster) takeOver(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// As if it served the profile for the first time: the guard adopts for it, and says so in the mark.
+	c.run(t, "patch", "configmap", guard.AdoptionMark, "--namespace", systemNamespace, "--type", "json", "--patch", `[{"op":"remove","path":"/data"}]`)
 	c.run(t, "run", "nobody", "--namespace", plain, "--image=nobody")
 	c.scale(t, 1)
 	// Where an API server does not stream the first list of a watch, it is asked for: that takes rights too.
