@@ -98,20 +98,20 @@ func Adopt(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation, now time.Time) (v
 		return v1alpha1.TenancyStatus{}, fmt.Errorf("incarnation: %w", ErrNoPodUID)
 	}
 	if record == nil {
-		return opened(nil, inc, now)
+		return bound(opened(nil, inc, now))
 	}
 	status := record.Status
 	switch {
 	case contradiction(status) != "":
 		return v1alpha1.TenancyStatus{}, fmt.Errorf("%w: %s", ErrUnreadable, contradiction(status))
 	case status.Incarnation == nil:
-		return opened(record, inc, now)
+		return bound(opened(record, inc, now))
 	case status.Incarnation.PodUID == inc.PodUID && phaseOf(status) == v1alpha1.Over:
 		return *status.DeepCopy(), nil
 	case status.Incarnation.PodUID == inc.PodUID:
-		return merged(record, inc)
+		return bound(merged(record, inc))
 	case phaseOf(status) == v1alpha1.Over:
-		return opened(record, inc, now)
+		return bound(opened(record, inc, now))
 	default:
 		return v1alpha1.TenancyStatus{}, otherIncarnation(status, inc.PodUID)
 	}
@@ -146,6 +146,7 @@ func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status 
 	inc := status.Incarnation
 	if o.ContainerSeen && !inc.ContainerSeen {
 		inc.ContainerSeen = true
+		status.BoundOnce = true
 		changed = true
 	}
 	if o.Node == "" {
@@ -248,6 +249,7 @@ func Close(record *v1alpha1.Tenancy, ev v1alpha1.Evidence) (v1alpha1.TenancyStat
 	}
 	status.Phase = v1alpha1.Over
 	status.Evidence = &ev
+	status.BoundOnce = boundOnce(status)
 	setHeld(&status, v1alpha1.NotHeld, fmt.Sprintf("The incarnation %s is over (%s).", ev.PodUID, ev.Kind), ev.Time.Time)
 	return status, nil
 }
@@ -278,6 +280,7 @@ func opened(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation, now time.Time) (
 	} else {
 		status.Epoch++
 	}
+	status.BoundOnce = boundOnce(status)
 	status.Phase = v1alpha1.Occupied
 	status.Evidence = nil
 	status.Incarnation = &v1alpha1.Incarnation{PodUID: inc.PodUID}
