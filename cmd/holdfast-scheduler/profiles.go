@@ -64,8 +64,10 @@ func hooksOf(p *schedulerconfig.Plugins) []hook {
 		{"preEnqueue", namesOf(p.PreEnqueue), anywhere},
 		{"preFilter", namesOf(p.PreFilter), anywhere},
 		{"filter", namesOf(p.Filter), anywhere},
+		{"reserve", namesOf(p.Reserve), anywhere},
 		{"preBind", namesOf(p.PreBind), last},
 		{"bind", namesOf(p.Bind), firstOfTwo},
+		{"postBind", namesOf(p.PostBind), anywhere},
 	}
 }
 

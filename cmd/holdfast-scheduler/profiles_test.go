@@ -28,8 +28,10 @@ func rightProfile(changes ...change) *schedulerconfig.Plugins {
 		PreEnqueue: set("SchedulingGates", plugin.Name),
 		PreFilter:  set("NodeAffinity", plugin.Name),
 		Filter:     set("NodeName", limits.Name, plugin.Name),
+		Reserve:    set("VolumeBinding", plugin.Name),
 		PreBind:    set("VolumeBinding", plugin.Name),
 		Bind:       set(plugin.Name, "DefaultBinder"),
+		PostBind:   set(plugin.Name),
 	}
 	for _, c := range changes {
 		c(p)
@@ -84,6 +86,12 @@ func TestAConfigurationThatProtectsNothingIsRefused(t *testing.T) {
 				p.PreEnqueue, p.PreBind = set("SchedulingGates"), set("VolumeBinding")
 			})},
 			wantError: []string{"profile holdfast, preEnqueue: Holdfast is enabled elsewhere", "profile holdfast, preBind: Holdfast is enabled elsewhere"},
+		},
+		"nothing tells the next ordinal": {
+			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(func(p *schedulerconfig.Plugins) {
+				p.Reserve, p.PostBind = set("VolumeBinding"), set()
+			})},
+			wantError: []string{"profile holdfast, reserve: Holdfast is enabled elsewhere", "profile holdfast, postBind: Holdfast is enabled elsewhere"},
 		},
 		"one profile of two is wrong": {
 			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(), "stateful": rightProfile(func(p *schedulerconfig.Plugins) {

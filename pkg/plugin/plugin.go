@@ -14,6 +14,7 @@ import (
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
+	"github.com/holdfast-dev/holdfast/pkg/order"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
 
@@ -50,6 +51,10 @@ type Holdfast struct {
 	arrival   *arrival
 	args      *config.HoldfastArgs
 	without   sets.Set[Defence]
+
+	order          *bindOrder
+	bindPolicy     order.Policy
+	orderAnnounced *announced
 }
 
 var (
@@ -58,8 +63,10 @@ var (
 	_ fwk.PreFilterPlugin   = (*Holdfast)(nil)
 	_ fwk.FilterPlugin      = (*Holdfast)(nil)
 	_ fwk.PostFilterPlugin  = (*Holdfast)(nil)
+	_ fwk.ReservePlugin     = (*Holdfast)(nil)
 	_ fwk.PreBindPlugin     = (*Holdfast)(nil)
 	_ fwk.BindPlugin        = (*Holdfast)(nil)
+	_ fwk.PostBindPlugin    = (*Holdfast)(nil)
 	_ fwk.SignPlugin        = (*Holdfast)(nil)
 )
 
@@ -91,6 +98,13 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 			arrival:   newArrival(shared.Adopted),
 			args:      args,
 			without:   sets.New(without...),
+
+			order:          &shared.order,
+			bindPolicy:     order.Policy{Order: args.BindOrder, Timeout: args.BindOrderTimeout.Duration},
+			orderAnnounced: newAnnounced(announcedMax),
+		}
+		if err := pl.order.watch(ctx, handle, shared, args.Controllers); err != nil {
+			return nil, err
 		}
 		go pl.arrival.wakeWhenOver(ctx, handle)
 		return pl, nil

@@ -23,9 +23,11 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/order"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -79,6 +81,10 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 	}
 	recorder := events.NewFakeRecorder(8)
 	return &Holdfast{
+		order:          newTestOrder(context.Background(), indexer).bindOrder,
+		bindPolicy:     order.Policy{Order: config.BindOrdinal},
+		orderAnnounced: newAnnounced(announcedMax),
+
 		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies"))},
 		feed:      newFeed(),
 		recorder:  recorder,
@@ -346,8 +352,8 @@ func TestWakesExactlyThePodThatItsRecordLetsThrough(t *testing.T) {
 				t.Errorf("got %v, %v; want %v", got, err, tc.want)
 			}
 			narrowed, err := podOfTenancy(klog.Background(), oldObj, newObj)
-			if err != nil || len(narrowed.Pods) != 1 || narrowed.AllPods {
-				t.Errorf("narrowed to %+v, %v; want one pod", narrowed, err)
+			if err != nil || len(narrowed.Pods) != 2 || narrowed.AllPods {
+				t.Errorf("narrowed to %+v, %v; want the pod and the next ordinal", narrowed, err)
 			}
 		})
 	}

@@ -15,12 +15,14 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/manifests/crd"
@@ -36,6 +38,7 @@ import (
 // calls the plugin's hooks as the framework would.
 type cluster struct {
 	ctx context.Context
+	api *engine.APIServer
 	// id is the ordinal that the test is about.
 	id      identity.Identity
 	kube    kubernetes.Interface
@@ -57,6 +60,9 @@ type handle struct {
 func (h *handle) ClientSet() kubernetes.Interface                        { return h.kube }
 func (h *handle) SharedInformerFactory() informers.SharedInformerFactory { return h.informers }
 func (h *handle) EventRecorder() events.EventRecorderLogger              { return h.recorder }
+
+// Activate does nothing: there is no queue.
+func (h *handle) Activate(klog.Logger, map[string]*v1.Pod) {}
 
 // inCluster runs f in virtual time with a cluster of its own.
 func inCluster(t *testing.T, f func(c *cluster) error) {
@@ -85,7 +91,7 @@ func newCluster(ctx context.Context) (*cluster, error) {
 	if err := api.InstallCRD(ctx, definition); err != nil {
 		return nil, err
 	}
-	c := &cluster{ctx: ctx, id: identity.Identity{Namespace: "default", Set: "web"}}
+	c := &cluster{ctx: ctx, api: api, id: identity.Identity{Namespace: "default", Set: "web"}}
 	if c.kube, err = kubernetes.NewForConfig(api.RESTConfig("kubectl")); err != nil {
 		return nil, err
 	}
@@ -134,11 +140,14 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// unordered are the args of tests about one ordinal by itself.
+var unordered = &runtime.Unknown{Raw: []byte(`{"bindOrder":"None"}`)}
+
 // plugin makes the plugin of a profile and waits for its caches.
 func (c *cluster) plugin(without ...plugin.Defence) (*plugin.Holdfast, error) {
 	adopted := make(chan struct{})
 	close(adopted)
-	made, err := plugin.Factory(plugin.NewShared(c.store, c.dynamic, adopted), without...)(c.ctx, nil, c.handle)
+	made, err := plugin.Factory(plugin.NewShared(c.store, c.dynamic, adopted), without...)(c.ctx, unordered, c.handle)
 	if err != nil {
 		return nil, err
 	}

@@ -39,9 +39,13 @@ func (*Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.P
 	return &fwk.PreBindPreFlightResult{AllowParallel: false}, nil
 }
 
-// PreBind writes ahead: when it succeeds, the record names the pod and the node,
-// and the pod carries the guard's finalizer.
+// PreBind waits for the pod's turn and writes ahead: when it succeeds, the record names
+// the pod and the node, and the pod carries the guard's finalizer. In this order: a
+// record says that a bind is tried now, and a pod that waits may never get so far.
 func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
+	if status := pl.awaitTurn(ctx, pod); !status.IsSuccess() {
+		return status
+	}
 	if why := pl.outOfReach(pod, nodeName); why != "" {
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
 	}

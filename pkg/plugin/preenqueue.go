@@ -12,14 +12,18 @@ import (
 )
 
 // PreEnqueue gates a pod whose identity has an unclean record: it costs no
-// scheduling attempt until its own tenancy wakes it (L3).
+// scheduling attempt until its own tenancy wakes it (L3). It gates an ordinal, too, that
+// would be bound before its turn.
 func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	verdict := pl.gate(pod)
 	if verdict.Held {
 		pl.announce(ctx, pod, verdict)
 	}
 	metrics.Judged(verdict.Held, string(verdict.Reason))
-	return refusal(verdict)
+	if verdict.Held {
+		return refusal(verdict)
+	}
+	return pl.orderGate(pod)
 }
 
 // gate is the judgement of PreEnqueue and PreFilter, from the cache. Until the pods

@@ -23,9 +23,9 @@ type gateState struct {
 // Clone returns the state itself: it never changes.
 func (s *gateState) Clone() fwk.StateData { return s }
 
-// PreFilter refuses a held pod as PreEnqueue does, and narrows the nodes to those
-// within reach of all bound volumes. The hold is needed besides PreEnqueue, which is
-// not run again for a pod that comes from the back-off queue
+// PreFilter refuses a held pod, and an ordinal before its turn, as PreEnqueue does, and
+// narrows the nodes to those within reach of all bound volumes. Both are needed besides
+// PreEnqueue, which is not run again for a pod that comes from the back-off queue
 // (docs/kubernetes-facts.md §0.10). Skip for pods whose name no record can have and
 // that have no bound claim.
 func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
@@ -41,9 +41,13 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	state.Write(gateKey, found)
-	switch {
-	case found.verdict.Held:
+	if found.verdict.Held {
 		return nil, refusal(found.verdict)
+	}
+	if status := pl.orderGate(pod); !status.IsSuccess() {
+		return nil, status
+	}
+	switch {
 	case found.reach.Nowhere():
 		// The framework would only say which plugin it was.
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, found.reach.Explain(namesOf(nodes)))

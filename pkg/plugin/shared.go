@@ -36,7 +36,8 @@ type Shared struct {
 	// Clock tells the time that records carry.
 	Clock clock.PassiveClock
 
-	feed *feed
+	feed  *feed
+	order bindOrder
 }
 
 // NewShared takes the tenancy lister from the dynamic informer factory that the

@@ -1,0 +1,69 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/config"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/order"
+)
+
+// awaitTurn returns when the pod may be bound, or is not to be bound now. Meanwhile it
+// has its node. It ends with ctx, which a preemption ends too, and as soon as the
+// ordinal before it has left the line; so it lasts no longer than the binds before it.
+func (pl *Holdfast) awaitTurn(ctx context.Context, pod *v1.Pod) *fwk.Status {
+	id, managed := pl.order.identityOf(pod)
+	if !managed {
+		return nil
+	}
+	policy := pl.policyOf(pod)
+	timeout := pl.timeoutOf(pod, policy)
+	defer timeout.Stop()
+	for {
+		turn, changed := pl.order.turn(id, pod.UID)
+		switch turn {
+		case order.TurnWaits:
+		case order.TurnRejected:
+			return fwk.NewStatus(fwk.Unschedulable, rejection(id))
+		default:
+			return pl.lastLook(id, pod, policy, turn)
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			if pl.order.pass(id, pod.UID) {
+				pl.announceTimeout(pod, order.TimeoutMessage(id, policy))
+			}
+		case <-ctx.Done():
+			return fwk.AsStatus(fmt.Errorf("pod %s waits for its turn: %w", id, ctx.Err()))
+		}
+	}
+}
+
+// lastLook judges once more where a fact may have ceased to be one: that an ordinal is
+// Ready; and where the pod has no turn, which is so for one that was bound meanwhile.
+func (pl *Holdfast) lastLook(id identity.Identity, pod *v1.Pod, policy order.Policy, turn order.Turn) *fwk.Status {
+	if turn == order.TurnComes && policy.Order != config.BindOrdinalReady {
+		return nil
+	}
+	verdict := pl.order.judge(id, pod, policy)
+	if verdict.Waits || verdict.Reason == order.ReasonPredecessorOnLine {
+		return fwk.NewStatus(fwk.Unschedulable, verdict.Message)
+	}
+	return nil
+}
+
+// timeoutOf fires when the pod's timeout strikes; without one it never does.
+func (pl *Holdfast) timeoutOf(pod *v1.Pod, policy order.Policy) *time.Timer {
+	if policy.Timeout == 0 {
+		never := time.NewTimer(time.Hour)
+		never.Stop()
+		return never
+	}
+	return time.NewTimer(pod.CreationTimestamp.Add(policy.Timeout).Sub(pl.order.clock.Now()))
+}
