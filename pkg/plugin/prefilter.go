@@ -44,7 +44,7 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 	if found.verdict.Held {
 		return nil, refusal(found.verdict)
 	}
-	if status := pl.orderGate(pod); !status.IsSuccess() {
+	if status, _ := pl.orderGate(pod); !status.IsSuccess() {
 		return nil, status
 	}
 	switch {
