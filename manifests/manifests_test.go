@@ -93,7 +93,7 @@ const (
 )
 
 // applied are the folders that are for kubectl apply -k.
-var applied = []string{base, onlyScheduler, "sample"}
+var applied = []string{".", base, onlyScheduler, "sample"}
 
 // built is what kubectl apply -k applies of a folder.
 func built(t *testing.T, folder string) []runtime.Object {
@@ -169,6 +169,12 @@ func TestNoFileIsLeftOut(t *testing.T) {
 	slices.Sort(reached)
 	if all := files(t); !slices.Equal(slices.Compact(reached), all) {
 		t.Errorf("the kustomizations reach %v, the folder has %v", reached, all)
+	}
+}
+
+func TestWhatIsNotAskedForMoreCloselyIsTheBase(t *testing.T) {
+	if diff := cmp.Diff(built(t, base), built(t, ".")); diff != "" {
+		t.Errorf("-base,+all:\n%s", diff)
 	}
 }
 

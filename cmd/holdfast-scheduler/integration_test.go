@@ -335,6 +335,18 @@ func (c *cluster) rollOut(t *testing.T) {
 	c.applyAgainChangesNothing(t, sample, clientSide)
 	// The attestor's word will count here.
 	c.run(t, "create", "rolebinding", "attestor", "--namespace", shop, "--clusterrole=holdfast-attestor", "--user="+attestor)
+	c.until(t, "the scheduler says that web-0 does not fit: its claim has no volume yet", func(ctx context.Context) error {
+		pod, err := c.kube.CoreV1().Pods(shop).Get(ctx, "web-0", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, condition := range pod.Status.Conditions {
+			if condition.Type == v1.PodScheduled && condition.Status == v1.ConditionFalse {
+				return nil
+			}
+		}
+		return fmt.Errorf("the conditions are %v", pod.Status.Conditions)
+	})
 	for i := range 3 {
 		c.provide(t, fmt.Sprintf("data-web-%d", i))
 	}
@@ -460,7 +472,7 @@ func (c *cluster) forceDelete(t *testing.T) {
 	}
 }
 
-// attest tries a false name first, then speaks for herself, then tries to change it.
+// attest tries a false name first and to judge by herself, then speaks for herself, then tries to change it.
 func (c *cluster) attest(t *testing.T) {
 	say := func(by, reason string, covers bool) error {
 		return c.says(t, "web-1", v1alpha1.Attestation{PodUID: c.victim.UID, By: by, Reason: reason, CoversAttachments: covers})
@@ -475,6 +487,12 @@ func (c *cluster) attest(t *testing.T) {
 	if status := c.record(t, "web-1").Status; status.Phase != v1alpha1.InDoubt {
 		t.Fatalf("the record of web-1 is %s", status.Phase)
 	}
+	c.run(t, "get", "tenancies", "--namespace", shop, "--as", attestor)
+	jane := versioned.NewForConfigOrDie(jsonConfig(c.as(attestor, "kubectl"))).HoldfastV1alpha1().Tenancies(shop)
+	_, err := jane.Patch(t.Context(), "web-1", types.MergePatchType, []byte(`{"status":{"phase":"Over"}}`), metav1.PatchOptions{}, "status")
+	if !apierrors.IsForbidden(err) {
+		t.Errorf("a verdict of her own: got %v, want it to be forbidden", err)
+	}
 	if err := say(attestor, "the machine is in the bin", false); err != nil {
 		t.Fatal(err)
 	}
@@ -483,7 +501,7 @@ func (c *cluster) attest(t *testing.T) {
 		t.Errorf("to add that it covers the attachments: %v", err)
 	}
 	refused("to take that back", say(attestor, "the machine is in the bin", false), "is not altered")
-	err := c.says(t, "web-1")
+	err = c.says(t, "web-1")
 	if latest := c.record(t, "web-1").Status.Incarnation; latest.PodUID == c.victim.UID {
 		// It had not been replaced yet; from then on it has done its work.
 		refused("no attestation", err, "is not removed")
