@@ -21,6 +21,7 @@ var needs = map[string]struct{ scenario, wantUnmet string }{
 	"Rebooted":                  {"evidence/two-reboots", "default/web-0 is held by the scheduler"},
 	"Fenced":                    {"evidence/out-of-service", "default/web-0 is held by the guard"},
 	"NodeRemoved":               {"evidence/cloud-instance-terminated", "default/web-0 is Running at the end"},
+	"NodeRemovedWhenDown":       {"evidence/node-removed-when-down", "default/web-0 is Running at the end"},
 	"Attested":                  {"second-line", "default/web-0 is held by the scheduler"},
 }
 
