@@ -115,11 +115,15 @@ func TestABypassBesideAnUncleanIncarnationIsReported(t *testing.T) {
 		if _, err := c.store.Open(c.ctx, c.id, inc, time.Now()); err != nil {
 			return err
 		}
+		// What is said of the hold is said before: of two events of one instant, which only
+		// virtual time has, the second would have the name of the first.
+		if err := c.must("the other is held", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return held(r, v1alpha1.HeldByScheduler) }); err != nil {
+			return err
+		}
 		past, err := c.createPod("a", false)
 		if err != nil {
 			return err
 		}
-		// Not of the set: in virtual time the event's name is that of the hold's.
 		if err := c.mustTellOf("default", podRef(past), guard.EventBypassed); err != nil {
 			return err
 		}

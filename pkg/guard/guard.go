@@ -203,6 +203,7 @@ func (g *Guard) Lead(ctx context.Context) error {
 	}
 	working.Go(func() { g.adopt(ctx) })
 	working.Go(func() { g.warnOfKubelets(ctx) })
+	working.Go(func() { g.collect(ctx) })
 	g.leading.Store(true)
 	defer g.leading.Store(false)
 	klog.FromContext(ctx).V(2).Info("The guard leads")

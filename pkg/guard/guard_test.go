@@ -785,16 +785,19 @@ func (w *wire) takeAfterRead(r *http.Request) func() {
 	return after
 }
 
-// note writes a request down that changes a pod or a tenancy, and tells whether it is to fail.
+// note writes a request down that changes something, and tells whether a request is to
+// fail.
 func (w *wire) note(r *http.Request) bool {
 	_, path, found := strings.Cut(r.URL.Path, "/namespaces/default/")
-	if r.Method == http.MethodGet || !found || strings.HasPrefix(path, "events") {
+	if !found || strings.HasPrefix(path, "events") {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	request := r.Method + " " + path
-	w.log = append(w.log, request)
+	if r.Method != http.MethodGet {
+		w.log = append(w.log, request)
+	}
 	return w.failing[request]
 }
 

@@ -161,6 +161,22 @@ func (s *Store) Forget(ctx context.Context, id identity.Identity) error {
 	return err
 }
 
+// Collect asks for the deletion of the record as it was read, which must be clean: of
+// one that has changed since it is not asked. What keeps the record until Forget keeps
+// this one too.
+func (s *Store) Collect(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy) error {
+	if tenancy.Unclean(record) {
+		return fmt.Errorf("tenancy %s: %w", id, ErrUnclean)
+	}
+	err := s.tenancies(id).Delete(ctx, id.Name(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &record.UID, ResourceVersion: &record.ResourceVersion},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete tenancy %s: %w", id, err)
+	}
+	return nil
+}
+
 // update is Update, and makes the record if create is true and there is none.
 func (s *Store) update(ctx context.Context, id identity.Identity, create bool, f Transition) (*v1alpha1.Tenancy, error) {
 	return retry(ctx, id, func() (*v1alpha1.Tenancy, error) {
