@@ -16,7 +16,7 @@ func (g *Guard) Census() (metrics.Census, bool) {
 	census := metrics.Census{
 		Held:        map[metrics.Hold]int{},
 		Records:     map[v1alpha1.Phase]int{},
-		OldKubelets: g.nodes.tooOld(),
+		OldKubelets: g.nodes.staleBoots(),
 		Adopted:     g.adoption.isMarked(),
 	}
 	now := g.clock.Now()

@@ -18,8 +18,7 @@ func TestWhatIsObservedBeforeRegistrationGoesNowhere(t *testing.T) {
 	Released(v1alpha1.Attested)
 	HoldEnded(v1alpha1.Attested, time.Minute)
 	OrderWaiting()("Bound", time.Second)
-	ReachHas("Node", 1)
-	ReachUpdated("Node", time.Millisecond)
+	ReachUpdated("Node", 1, time.Millisecond)
 
 	registry := k8smetrics.NewKubeRegistry()
 	registry.MustRegister(all...)

@@ -11,10 +11,12 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
+	"github.com/holdfast-dev/holdfast/pkg/reach"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
-// eventsOfReach are those that can widen the reach of a pod's volumes.
+// eventsOfReach are those that can widen the reach of a pod's volumes. Each hint applies
+// its object to the index before it judges (feed).
 func (pl *Holdfast) eventsOfReach() []fwk.ClusterEventWithHint {
 	on := func(resource fwk.EventResource, action fwk.ActionType, hint fwk.QueueingHintFn) fwk.ClusterEventWithHint {
 		return fwk.ClusterEventWithHint{
@@ -23,26 +25,40 @@ func (pl *Holdfast) eventsOfReach() []fwk.ClusterEventWithHint {
 		}
 	}
 	return []fwk.ClusterEventWithHint{
-		on(fwk.Node, fwk.Add|fwk.UpdateNodeLabel, pl.wakeForNode),
+		on(fwk.Node, fwk.Add|fwk.UpdateNodeLabel|fwk.UpdateNodeCondition, pl.wakeForNode),
 		on(fwk.PersistentVolumeClaim, fwk.Add|fwk.Update, wakeForClaim),
 		on(fwk.PersistentVolume, fwk.Add|fwk.Update, pl.wakeForVolume),
 		on(fwk.CSINode, fwk.Add|fwk.Update, pl.wakeForCSINode),
 		on(fwk.CSIDriver, fwk.Delete, pl.wakeForDriver),
+		on(fwk.VolumeAttachment, fwk.Update|fwk.Delete, pl.wakeForAttachment),
 	}
 }
 
-// unlessHeld leaves a held pod to its tenancy. Each hint applies its object to the
-// index before it judges (feed); for a held pod that can wait until its release.
+// unlessHeld leaves a held pod to its tenancy. The hint goes first: most events concern
+// no pod that waits, and the gate reads a record.
 func (pl *Holdfast) unlessHeld(hint fwk.QueueingHintFn) fwk.QueueingHintFn {
 	return func(logger klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-		if pl.gate(pod).Held {
-			return fwk.QueueSkip, nil
+		queue, err := hint(logger, pod, oldObj, newObj)
+		if queue == fwk.Queue && pl.gate(pod).Held {
+			return fwk.QueueSkip, err
 		}
-		return hint(logger, pod, oldObj, newObj)
+		return queue, err
 	}
 }
 
-// wakeForNode queues the pod for a node that has come within its reach.
+// comesWithin tells whether the node is within the pod's reach. Most nodes are not by
+// what is cheapest to ask.
+func (pl *Holdfast) comesWithin(pod *v1.Pod, uses []reach.Use, node string) bool {
+	byVolume := pl.feed.judge(need{uses: uses})
+	if !byVolume.Allows(node) {
+		return false
+	}
+	verdict := pl.feed.judge(pl.needOf(pod))
+	return verdict.Allows(node)
+}
+
+// wakeForNode queues the pod for a node that has come within its reach, and for one to
+// which a volume of its is attached and that can be trusted again to detach it.
 func (pl *Holdfast) wakeForNode(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	old, node, err := change[*v1.Node](oldObj, newObj)
 	if err != nil {
@@ -50,8 +66,10 @@ func (pl *Holdfast) wakeForNode(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) 
 	}
 	pl.feed.apply(oldObj, newObj)
 	uses := pl.usesOf(pod)
-	verdict := pl.feed.judge(uses)
-	if !verdict.Allows(node.Name) || old != nil && pl.feed.matches(uses, old.Labels) {
+	if reach.IsReady(node) && (old == nil || !reach.IsReady(old)) && pl.feed.attachedTo(uses, node.Name) {
+		return fwk.Queue, nil
+	}
+	if old != nil && pl.feed.matches(uses, old.Labels) || !pl.comesWithin(pod, uses, node.Name) {
 		return fwk.QueueSkip, nil
 	}
 	return fwk.Queue, nil
@@ -102,8 +120,7 @@ func (pl *Holdfast) wakeForCSINode(_ klog.Logger, pod *v1.Pod, oldObj, newObj an
 	gained := slices.ContainsFunc(csiNode.Spec.Drivers, func(d storagev1.CSINodeDriver) bool {
 		return !registers(old, d.Name) && pl.feed.asksFor(uses, d.Name)
 	})
-	verdict := pl.feed.judge(uses)
-	if !gained || !verdict.Allows(csiNode.Name) {
+	if !gained || !pl.comesWithin(pod, uses, csiNode.Name) {
 		return fwk.QueueSkip, nil
 	}
 	return fwk.Queue, nil
@@ -125,6 +142,25 @@ func (pl *Holdfast) wakeForDriver(_ klog.Logger, pod *v1.Pod, oldObj, newObj any
 		return fwk.QueueSkip, nil
 	}
 	return fwk.Queue, nil
+}
+
+// wakeForAttachment queues the pod when an attachment of its volume is gone, or its
+// detach fails no more.
+func (pl *Holdfast) wakeForAttachment(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	old, attachment, err := change[*storagev1.VolumeAttachment](oldObj, newObj)
+	if err != nil {
+		return fwk.Queue, err
+	}
+	pl.feed.apply(oldObj, newObj)
+	better := attachment == nil || old != nil && old.Status.DetachError != nil && attachment.Status.DetachError == nil
+	if old == nil || old.Spec.Source.PersistentVolumeName == nil || !better {
+		return fwk.QueueSkip, nil
+	}
+	volume := *old.Spec.Source.PersistentVolumeName
+	if slices.ContainsFunc(pl.usesOf(pod), func(use reach.Use) bool { return use.Volume == volume && use.SingleWriter }) {
+		return fwk.Queue, nil
+	}
+	return fwk.QueueSkip, nil
 }
 
 // change reads the objects of an event; one that is not there is nil. The last state of

@@ -3,7 +3,6 @@ package plugin
 import (
 	"fmt"
 	"sync"
-	"time"
 
 	v1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -31,7 +30,7 @@ type feed struct {
 	// been read.
 	filled bool
 
-	nodes, csiNodes, drivers, volumes cache.Store
+	nodes, csiNodes, drivers, volumes, attachments cache.Store
 }
 
 func newFeed() *feed { return &feed{index: reach.NewIndex()} }
@@ -43,6 +42,7 @@ func (f *feed) start(factory informers.SharedInformerFactory) error {
 		f.volumes = f.follow("volumes", factory.Core().V1().PersistentVolumes().Informer())
 		f.csiNodes = f.follow("CSINodes", factory.Storage().V1().CSINodes().Informer())
 		f.drivers = f.follow("CSIDrivers", factory.Storage().V1().CSIDrivers().Informer())
+		f.attachments = f.follow("VolumeAttachments", factory.Storage().V1().VolumeAttachments().Informer())
 	})
 	return f.err
 }
@@ -64,7 +64,6 @@ func (f *feed) follow(what string, informer cache.SharedIndexInformer) cache.Sto
 func (f *feed) apply(old, object any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	defer f.observe(time.Now(), old, object)
 	if object == nil {
 		f.remove(old)
 	} else {
@@ -82,6 +81,8 @@ func (f *feed) set(object any) bool {
 		return f.index.SetCSINode(object)
 	case *storagev1.CSIDriver:
 		return f.index.SetDriver(object)
+	case *storagev1.VolumeAttachment:
+		return f.index.SetAttachment(object)
 	}
 	return false
 }
@@ -99,28 +100,31 @@ func (f *feed) remove(object any) {
 		f.index.DeleteCSINode(object)
 	case *storagev1.CSIDriver:
 		f.index.DeleteDriver(object)
+	case *storagev1.VolumeAttachment:
+		f.index.DeleteAttachment(object)
 	}
 }
 
 // judge says from where the volumes can be used.
-func (f *feed) judge(uses []reach.Use) reach.Verdict {
+func (f *feed) judge(n need) reach.Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.prepare(uses)
-	return f.index.Judge(uses)
+	f.prepare(n)
+	return f.index.Judge(n.uses, n.departure)
 }
 
 // judgeAnew is judge after a look at the stores. Only a refusal is worth its cost, which
 // is that of a look at every node; then the framework has looked at each of them too.
-func (f *feed) judgeAnew(uses []reach.Use) reach.Verdict {
+func (f *feed) judgeAnew(n need) reach.Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.prepare(uses)
+	f.prepare(n)
 	f.read(f.nodes, f.csiNodes, f.drivers)
-	for _, use := range uses {
+	for _, use := range n.uses {
 		f.readVolume(use.Volume)
+		f.readAttachments(use.Volume)
 	}
-	return f.index.Judge(uses)
+	return f.index.Judge(n.uses, n.departure)
 }
 
 // matches tells whether a node with the labels has all that the volumes' affinity asks.
@@ -137,15 +141,21 @@ func (f *feed) asksFor(uses []reach.Use, driver string) bool {
 	return f.index.AsksFor(uses, driver)
 }
 
+// attachedTo tells whether a single-writer volume is attached to the node.
+func (f *feed) attachedTo(uses []reach.Use, node string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.index.AttachedTo(uses, node)
+}
+
 // prepare makes sure that the index has heard of what was there at the start, and of
 // the volumes: one may have been provisioned a moment ago.
-func (f *feed) prepare(uses []reach.Use) {
+func (f *feed) prepare(n need) {
 	if !f.filled {
-		f.read(f.nodes, f.csiNodes, f.drivers, f.volumes)
+		f.read(f.nodes, f.csiNodes, f.drivers, f.volumes, f.attachments)
 		f.filled = true
-		f.observeSize()
 	}
-	for _, use := range uses {
+	for _, use := range n.uses {
 		if !f.index.HasVolume(use.Volume) {
 			f.readVolume(use.Volume)
 		}
@@ -158,6 +168,21 @@ func (f *feed) readVolume(name string) {
 	}
 	if pv, ok, err := f.volumes.GetByKey(name); ok && err == nil {
 		f.set(pv)
+	}
+}
+
+// readAttachments finds out which of the volume's attachments are gone. The store is
+// never behind the index, which hears of an object after it.
+func (f *feed) readAttachments(volume string) {
+	if f.attachments == nil {
+		return
+	}
+	for _, last := range f.index.Attachments(volume) {
+		if object, ok, err := f.attachments.GetByKey(last.Name); ok && err == nil {
+			f.set(object)
+		} else if err == nil {
+			f.remove(last)
+		}
 	}
 }
 

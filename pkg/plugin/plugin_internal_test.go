@@ -132,7 +132,7 @@ func TestEveryPodWaitsUntilThoseThatWereThereAreOnTheRecord(t *testing.T) {
 		if got := pl.PreEnqueue(ctx, &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "job"}}); got.Code() != fwk.UnschedulableAndUnresolvable {
 			t.Fatalf("before, a pod that is no ordinal: %v", got)
 		}
-		if err := pl.judgeLive(ctx, identity.Identity{}, pod); !errors.Is(err, tenancy.ErrHeld) {
+		if err := pl.judgeLive(ctx, identity.Identity{}, pod, "a"); !errors.Is(err, tenancy.ErrHeld) {
 			t.Fatalf("before, at the bind: %v", err)
 		}
 		synctest.Wait()

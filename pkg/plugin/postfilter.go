@@ -23,7 +23,7 @@ func (pl *Holdfast) PostFilter(ctx context.Context, state fwk.CycleState, pod *v
 	}
 	// A node that had not reached the index yet may be the one that is wanted, and no
 	// event would tell of it any more (feed).
-	anew := pl.feed.judgeAnew(pl.usesOf(pod))
+	anew := pl.feed.judgeAnew(pl.needOf(pod))
 	if anew.Widens(&found.reach) {
 		pl.handle.Activate(klog.FromContext(ctx), map[string]*v1.Pod{klog.KObj(pod).String(): pod})
 	}

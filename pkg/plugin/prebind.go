@@ -6,10 +6,10 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/reach"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -47,7 +47,7 @@ func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.P
 	if status := pl.awaitTurn(ctx, pod); !status.IsSuccess() {
 		return status
 	}
-	if why := pl.outOfReach(pod, nodeName); why != "" {
+	if why := pl.outOfReach(need{uses: pl.usesOf(pod)}, nodeName); why != "" {
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
 	}
 	id, guarded, err := pl.protects(ctx, pod)
@@ -56,7 +56,7 @@ func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.P
 	}
 	if !guarded {
 		state.Write(bindKey, &bindState{unguarded: true})
-		return pl.judgeUnguarded(ctx, pod)
+		return pl.judgeUnguarded(ctx, pod, nodeName)
 	}
 	prepared, err := pl.writeAhead(ctx, id, pod, nodeName)
 	if err != nil {
@@ -68,12 +68,12 @@ func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.P
 
 // judgeUnguarded lets a pod through that gets no record, unless an unclean record has
 // its name.
-func (pl *Holdfast) judgeUnguarded(ctx context.Context, pod *v1.Pod) *fwk.Status {
+func (pl *Holdfast) judgeUnguarded(ctx context.Context, pod *v1.Pod, nodeName string) *fwk.Status {
 	id, named := identity.Named(pod.Namespace, pod.Name)
 	if !named {
 		return nil
 	}
-	if err := pl.judgeLive(ctx, id, pod); err != nil {
+	if err := pl.judgeLive(ctx, id, pod, nodeName); err != nil {
 		return failure(err)
 	}
 	return nil
@@ -82,7 +82,7 @@ func (pl *Holdfast) judgeUnguarded(ctx context.Context, pod *v1.Pod) *fwk.Status
 // failure tells what another attempt cannot change by itself, a verdict or a full
 // record, from what is worth one after the back-off.
 func failure(err error) *fwk.Status {
-	for _, final := range []error{tenancy.ErrHeld, tenancy.ErrTooManyNodes, tenancy.ErrTooManyVolumes} {
+	for _, final := range []error{tenancy.ErrHeld, errOutOfReach, tenancy.ErrTooManyNodes, tenancy.ErrTooManyVolumes} {
 		if errors.Is(err, final) {
 			return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, err.Error())
 		}
@@ -94,7 +94,7 @@ func failure(err error) *fwk.Status {
 // record, in this order: a refused pod is left as it is, and no record is open for
 // a pod that the guard cannot keep. An error wraps tenancy.ErrHeld if it is a verdict.
 func (pl *Holdfast) writeAhead(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string) (*bindState, error) {
-	if err := pl.judgeLive(ctx, id, pod); err != nil {
+	if err := pl.judgeLive(ctx, id, pod, nodeName); err != nil {
 		return nil, err
 	}
 	if err := pl.ensureFinalizer(ctx, pod); err != nil {
@@ -114,8 +114,9 @@ func (pl *Holdfast) writeAhead(ctx context.Context, id identity.Identity, pod *v
 	return &bindState{resourceVersion: live.ResourceVersion, epoch: epoch}, nil
 }
 
-// judgeLive is the judgement of PreEnqueue from a live read.
-func (pl *Holdfast) judgeLive(ctx context.Context, id identity.Identity, pod *v1.Pod) error {
+// judgeLive is the judgement of PreEnqueue from a live read, and that of PreFilter by
+// the same record: how the incarnation before went decides what its attachments mean.
+func (pl *Holdfast) judgeLive(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string) error {
 	if pl.without.Has(BindCheck) {
 		return nil
 	}
@@ -128,6 +129,10 @@ func (pl *Holdfast) judgeLive(ctx context.Context, id identity.Identity, pod *v1
 	}
 	if verdict := tenancy.Judge(record, pod.UID); verdict.Held {
 		return &tenancy.HeldError{Verdict: verdict}
+	}
+	n := need{uses: pl.usesOf(pod), departure: reach.DepartureOf(record, pod.UID)}
+	if why := pl.outOfReach(n, nodeName); why != "" {
+		return fmt.Errorf("%w: %s", errOutOfReach, why)
 	}
 	return nil
 }
@@ -146,6 +151,5 @@ func (pl *Holdfast) open(ctx context.Context, id identity.Identity, pod *v1.Pod,
 	if err != nil {
 		return 0, err
 	}
-	klog.FromContext(ctx).V(2).Info("Opened", "identity", id, "podUID", pod.UID, "node", nodeName, "epoch", record.Status.Epoch)
 	return record.Status.Epoch, nil
 }

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"cmp"
 	"context"
 
 	v1 "k8s.io/api/core/v1"
@@ -19,12 +18,12 @@ func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	verdict := pl.gate(pod)
 	if verdict.Held {
 		pl.announce(ctx, pod, verdict)
-		metrics.Judged(true, string(verdict.Reason))
+	}
+	metrics.Judged(verdict.Held, string(verdict.Reason))
+	if verdict.Held {
 		return refusal(verdict)
 	}
-	status, why := pl.orderGate(pod)
-	metrics.Judged(why != "", cmp.Or(string(why), string(verdict.Reason)))
-	return status
+	return pl.orderGate(pod)
 }
 
 // gate is the judgement of PreEnqueue and PreFilter, from the cache. Until the pods

@@ -34,19 +34,18 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 	if named {
 		found.verdict = pl.gate(pod)
 	}
-	if !found.verdict.Held {
-		found.reach = pl.reachable(pod)
+	if found.verdict.Held {
+		state.Write(gateKey, found)
+		return nil, refusal(found.verdict)
 	}
+	if status := pl.orderGate(pod); !status.IsSuccess() {
+		return nil, status
+	}
+	found.reach = pl.reachable(pod)
 	if !named && !found.reach.Limited() {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	state.Write(gateKey, found)
-	if found.verdict.Held {
-		return nil, refusal(found.verdict)
-	}
-	if status, _ := pl.orderGate(pod); !status.IsSuccess() {
-		return nil, status
-	}
 	switch {
 	case found.reach.Nowhere():
 		// The framework would only say which plugin it was.

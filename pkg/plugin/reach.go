@@ -1,14 +1,36 @@
 package plugin
 
 import (
+	"errors"
+
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/reach"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
-// usesOf returns the pod's bound claims. A claim that is missing or not bound puts no
-// limit here: VolumeBinding, which sees the same cache, decides.
+// errOutOfReach: the volumes of the pod cannot be used from the node.
+var errOutOfReach = errors.New("out of reach")
+
+// need is what a pod asks of nodes for its volumes.
+type need struct {
+	uses []reach.Use
+	// departure is how the incarnation before the pod went.
+	departure reach.Departure
+}
+
+// needOf reads the pod's bound claims and, where it has any, its identity's record.
+func (pl *Holdfast) needOf(pod *v1.Pod) need {
+	n := need{uses: pl.usesOf(pod)}
+	if len(n.uses) > 0 {
+		n.departure = pl.departureBefore(pod)
+	}
+	return n
+}
+
+// usesOf has the pod's bound claims. One that is missing or not bound puts no limit
+// here: VolumeBinding, which sees the same cache, decides.
 func (pl *Holdfast) usesOf(pod *v1.Pod) []reach.Use {
 	var uses []reach.Use
 	for _, name := range tenancy.ClaimsOf(pod) {
@@ -21,25 +43,37 @@ func (pl *Holdfast) usesOf(pod *v1.Pod) []reach.Use {
 	return uses
 }
 
+// departureBefore goes by the pod's name, as the gate does.
+func (pl *Holdfast) departureBefore(pod *v1.Pod) reach.Departure {
+	id, named := identity.Named(pod.Namespace, pod.Name)
+	if !named {
+		return reach.Departure{}
+	}
+	record, err := pl.records.get(id)
+	if err != nil {
+		return reach.Unsure
+	}
+	return reach.DepartureOf(record, pod.UID)
+}
+
 // reachable says from where the pod's volumes can be used. It looks twice before it
 // says nowhere.
 func (pl *Holdfast) reachable(pod *v1.Pod) reach.Verdict {
-	uses := pl.usesOf(pod)
-	verdict := pl.feed.judge(uses)
+	n := pl.needOf(pod)
+	verdict := pl.feed.judge(n)
 	if verdict.Nowhere() {
-		return pl.feed.judgeAnew(uses)
+		return pl.feed.judgeAnew(n)
 	}
 	return verdict
 }
 
-// outOfReach says why the pod's volumes cannot be used from the node, empty if they
-// can: what PreFilter found may have changed until the bind.
-func (pl *Holdfast) outOfReach(pod *v1.Pod, node string) string {
-	uses := pl.usesOf(pod)
-	verdict := pl.feed.judge(uses)
+// outOfReach says why what is needed cannot be had on the node, empty if it can: what
+// PreFilter found may have changed until the bind.
+func (pl *Holdfast) outOfReach(n need, node string) string {
+	verdict := pl.feed.judge(n)
 	if verdict.Allows(node) {
 		return ""
 	}
-	verdict = pl.feed.judgeAnew(uses)
+	verdict = pl.feed.judgeAnew(n)
 	return verdict.Why(node).Message
 }

@@ -22,13 +22,13 @@ import (
 
 const csiDriver = "disks.example"
 
-// claimOf is the claim data of default/web-0, bound to a volume unless that is empty.
+// claimTo is the claim data of default/web-0, bound to a volume unless that is empty.
 func claimTo(volume string) *v1.PersistentVolumeClaim {
 	return &v1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "data"}, Spec: v1.PersistentVolumeClaimSpec{
 		VolumeName: volume, AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}}}
 }
 
-// volumeOf is a volume of csiDriver in a zone.
+// volumeIn is a volume of csiDriver in a zone.
 func volumeIn(version, name, zone string) *v1.PersistentVolume {
 	return &v1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version}, Spec: v1.PersistentVolumeSpec{
 		PersistentVolumeSource: v1.PersistentVolumeSource{CSI: &v1.CSIPersistentVolumeSource{Driver: csiDriver}},
@@ -116,6 +116,15 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 	drivers := []runtime.Object{csiNode("4", "a-0", csiDriver), csiNode("5", "b-0", csiDriver), csiNode("6", "b-1")}
 	cluster := append([]runtime.Object{a, b, c}, drivers...)
 	job := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "job"}})
+	pv := "pv-1"
+	attached := &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: "8"},
+		Spec: storagev1.VolumeAttachmentSpec{NodeName: "b-1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}}
+	asserted := record(v1alpha1.Over)
+	asserted.Status.Evidence.Kind = v1alpha1.Fenced
+	confirmed := record(v1alpha1.Over)
+	unowned := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: newUID}})
+	inZoneB := []runtime.Object{a, b, c, claimTo("pv-1"), volumeIn("7", "pv-1", "b"), attached}
+	waits := "1 node(s) cannot reach volume pv-1 of claim data (zone b), 1 node(s) wait for the end of VolumeAttachment csi-1, which keeps volume pv-1 of claim data on node b-1: "
 	cases := map[string]struct {
 		pod     *v1.Pod
 		objects []runtime.Object
@@ -149,6 +158,21 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 		"a claim that is missing is VolumeBinding's":   {objects: cluster},
 		"and neither makes a pod without a record ours": {
 			pod: job, objects: append(cluster, claimTo("")), wantSkip: true,
+		},
+		"after an assertion it waits where the volume is still attached": {
+			objects: append(inZoneB, asserted), wantNodes: []string{"b-1"},
+			wantWhy: waits + "Fenced says nothing of what the node still writes; once that machine certainly cannot write, kubectl delete volumeattachment csi-1 or an attestation that covers attachments would release it",
+		},
+		"and so does a pod that has lost its owner": {
+			pod: unowned, objects: append(inZoneB, asserted), wantNodes: []string{"b-1"},
+			wantWhy: waits + "Fenced says nothing of what the node still writes; once that machine certainly cannot write, kubectl delete volumeattachment csi-1 or an attestation that covers attachments would release it",
+		},
+		"after the kubelet's word it does not ask a node that is not Ready to detach": {
+			objects: append(inZoneB, confirmed), wantNodes: []string{"b-1"},
+			wantWhy: waits + "the node is not Ready; once that machine certainly cannot write, kubectl delete volumeattachment csi-1 or an attestation that covers attachments would release it",
+		},
+		"without an incarnation before it an attachment is nobody's": {
+			objects: inZoneB, wantNodes: []string{"b-0", "b-1"}, wantWhy: "1 node(s) cannot reach volume pv-1 of claim data (zone b)",
 		},
 		"a driver of which nobody has heard is not asked for": {
 			objects:   []runtime.Object{a, b, c, claimTo("pv-1"), volumeIn("7", "pv-1", "b")},
@@ -237,6 +261,16 @@ func TestAPodIsWokenByWhatWidensItsReachAndNothingElse(t *testing.T) {
 	driver := func(name string) *storagev1.CSIDriver {
 		return &storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: "50"}}
 	}
+	ready := func(n *v1.Node, status v1.ConditionStatus) *v1.Node {
+		n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: status}}
+		return n
+	}
+	attached := func(version, volume string) *storagev1.VolumeAttachment {
+		return &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: version},
+			Spec: storagev1.VolumeAttachmentSpec{NodeName: "x", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &volume}}}
+	}
+	failing := attached("61", "pv-1")
+	failing.Status.DetachError = &storagev1.VolumeError{}
 	labelled := node("21", "b")
 	labelled.Labels["rack"] = "7"
 	resized := volume("31", "b")
@@ -250,30 +284,38 @@ func TestAPodIsWokenByWhatWidensItsReachAndNothingElse(t *testing.T) {
 		held  bool
 		want  fwk.QueueingHint
 	}{
-		"a node in the zone":                             {fwk.Node, fwk.Add, nil, node("20", "b"), []runtime.Object{csiNode("10", "x", csiDriver)}, false, fwk.Queue},
-		"a node in another zone":                         {fwk.Node, fwk.Add, nil, node("20", "a"), []runtime.Object{csiNode("10", "x", csiDriver)}, false, fwk.QueueSkip},
-		"a node in the zone without the driver":          {fwk.Node, fwk.Add, nil, node("20", "b"), []runtime.Object{csiNode("10", "y", csiDriver)}, false, fwk.QueueSkip},
-		"a node that moves into the zone":                {fwk.Node, fwk.UpdateNodeLabel, node("20", "a"), node("21", "b"), []runtime.Object{node("20", "a"), csiNode("10", "x", csiDriver)}, false, fwk.Queue},
-		"a node that moves out of it":                    {fwk.Node, fwk.UpdateNodeLabel, node("20", "b"), node("21", "a"), []runtime.Object{node("20", "b"), csiNode("10", "x", csiDriver)}, false, fwk.QueueSkip},
-		"another label of a node that was within reach":  {fwk.Node, fwk.UpdateNodeLabel, node("20", "b"), labelled, []runtime.Object{node("20", "b"), csiNode("10", "x", csiDriver)}, false, fwk.QueueSkip},
-		"a node in the zone, for a held pod":             {fwk.Node, fwk.Add, nil, node("20", "b"), []runtime.Object{csiNode("10", "x", csiDriver)}, true, fwk.QueueSkip},
-		"its claim is there":                             {fwk.PersistentVolumeClaim, fwk.Add, nil, claimTo(""), nil, false, fwk.Queue},
-		"its claim is bound":                             {fwk.PersistentVolumeClaim, fwk.Update, claimTo(""), claimTo("pv-1"), nil, false, fwk.Queue},
-		"something else of its claim":                    {fwk.PersistentVolumeClaim, fwk.Update, claimTo("pv-1"), claimTo("pv-1"), nil, false, fwk.QueueSkip},
-		"another's claim":                                {fwk.PersistentVolumeClaim, fwk.Add, nil, other, nil, false, fwk.QueueSkip},
-		"a claim of the same name elsewhere":             {fwk.PersistentVolumeClaim, fwk.Add, nil, elsewhere, nil, false, fwk.QueueSkip},
-		"its volume is there":                            {fwk.PersistentVolume, fwk.Add, nil, volume("30", "b"), nil, false, fwk.Queue},
-		"its volume moves":                               {fwk.PersistentVolume, fwk.Update, volume("30", "b"), volume("31", "a"), nil, false, fwk.Queue},
-		"something else of its volume":                   {fwk.PersistentVolume, fwk.Update, volume("30", "b"), resized, nil, false, fwk.QueueSkip},
-		"another volume":                                 {fwk.PersistentVolume, fwk.Add, nil, volumeIn("30", "pv-2", "b"), nil, false, fwk.QueueSkip},
-		"its driver is registered on a node of the zone": {fwk.CSINode, fwk.Update, csiNode("40", "x"), csiNode("41", "x", csiDriver), []runtime.Object{node("20", "b"), driver(csiDriver)}, false, fwk.Queue},
-		"a new CSINode has it":                           {fwk.CSINode, fwk.Add, nil, csiNode("41", "x", csiDriver), []runtime.Object{node("20", "b"), driver(csiDriver)}, false, fwk.Queue},
-		"another driver is registered there":             {fwk.CSINode, fwk.Update, csiNode("40", "x", csiDriver), csiNode("41", "x", csiDriver, "y.example"), []runtime.Object{node("20", "b")}, false, fwk.QueueSkip},
-		"its driver is registered in another zone":       {fwk.CSINode, fwk.Update, csiNode("40", "x"), csiNode("41", "x", csiDriver), []runtime.Object{node("20", "a")}, false, fwk.QueueSkip},
-		"its driver is gone":                             {fwk.CSIDriver, fwk.Delete, driver(csiDriver), nil, []runtime.Object{driver(csiDriver)}, false, fwk.Queue},
-		"its driver is gone, and how was not seen":       {fwk.CSIDriver, fwk.Delete, cache.DeletedFinalStateUnknown{Obj: driver(csiDriver)}, nil, nil, false, fwk.Queue},
-		"another driver is gone":                         {fwk.CSIDriver, fwk.Delete, driver("y.example"), nil, nil, false, fwk.QueueSkip},
-		"nonsense queues: a retry is harmless":           {fwk.CSINode, fwk.Add, nil, node("20", "b"), nil, false, fwk.Queue},
+		"a node in the zone":                                        {fwk.Node, fwk.Add, nil, node("20", "b"), []runtime.Object{csiNode("10", "x", csiDriver)}, false, fwk.Queue},
+		"a node in another zone":                                    {fwk.Node, fwk.Add, nil, node("20", "a"), []runtime.Object{csiNode("10", "x", csiDriver)}, false, fwk.QueueSkip},
+		"a node in the zone without the driver":                     {fwk.Node, fwk.Add, nil, node("20", "b"), []runtime.Object{csiNode("10", "y", csiDriver)}, false, fwk.QueueSkip},
+		"a node that moves into the zone":                           {fwk.Node, fwk.UpdateNodeLabel, node("20", "a"), node("21", "b"), []runtime.Object{node("20", "a"), csiNode("10", "x", csiDriver)}, false, fwk.Queue},
+		"a node that moves out of it":                               {fwk.Node, fwk.UpdateNodeLabel, node("20", "b"), node("21", "a"), []runtime.Object{node("20", "b"), csiNode("10", "x", csiDriver)}, false, fwk.QueueSkip},
+		"another label of a node that was within reach":             {fwk.Node, fwk.UpdateNodeLabel, node("20", "b"), labelled, []runtime.Object{node("20", "b"), csiNode("10", "x", csiDriver)}, false, fwk.QueueSkip},
+		"a node in the zone, for a held pod":                        {fwk.Node, fwk.Add, nil, node("20", "b"), []runtime.Object{csiNode("10", "x", csiDriver)}, true, fwk.QueueSkip},
+		"its claim is there":                                        {fwk.PersistentVolumeClaim, fwk.Add, nil, claimTo(""), nil, false, fwk.Queue},
+		"its claim is bound":                                        {fwk.PersistentVolumeClaim, fwk.Update, claimTo(""), claimTo("pv-1"), nil, false, fwk.Queue},
+		"something else of its claim":                               {fwk.PersistentVolumeClaim, fwk.Update, claimTo("pv-1"), claimTo("pv-1"), nil, false, fwk.QueueSkip},
+		"another's claim":                                           {fwk.PersistentVolumeClaim, fwk.Add, nil, other, nil, false, fwk.QueueSkip},
+		"a claim of the same name elsewhere":                        {fwk.PersistentVolumeClaim, fwk.Add, nil, elsewhere, nil, false, fwk.QueueSkip},
+		"its volume is there":                                       {fwk.PersistentVolume, fwk.Add, nil, volume("30", "b"), nil, false, fwk.Queue},
+		"its volume moves":                                          {fwk.PersistentVolume, fwk.Update, volume("30", "b"), volume("31", "a"), nil, false, fwk.Queue},
+		"something else of its volume":                              {fwk.PersistentVolume, fwk.Update, volume("30", "b"), resized, nil, false, fwk.QueueSkip},
+		"another volume":                                            {fwk.PersistentVolume, fwk.Add, nil, volumeIn("30", "pv-2", "b"), nil, false, fwk.QueueSkip},
+		"its driver is registered on a node of the zone":            {fwk.CSINode, fwk.Update, csiNode("40", "x"), csiNode("41", "x", csiDriver), []runtime.Object{node("20", "b"), driver(csiDriver)}, false, fwk.Queue},
+		"a new CSINode has it":                                      {fwk.CSINode, fwk.Add, nil, csiNode("41", "x", csiDriver), []runtime.Object{node("20", "b"), driver(csiDriver)}, false, fwk.Queue},
+		"another driver is registered there":                        {fwk.CSINode, fwk.Update, csiNode("40", "x", csiDriver), csiNode("41", "x", csiDriver, "y.example"), []runtime.Object{node("20", "b")}, false, fwk.QueueSkip},
+		"its driver is registered in another zone":                  {fwk.CSINode, fwk.Update, csiNode("40", "x"), csiNode("41", "x", csiDriver), []runtime.Object{node("20", "a")}, false, fwk.QueueSkip},
+		"its driver is gone":                                        {fwk.CSIDriver, fwk.Delete, driver(csiDriver), nil, []runtime.Object{driver(csiDriver)}, false, fwk.Queue},
+		"its driver is gone, and how was not seen":                  {fwk.CSIDriver, fwk.Delete, cache.DeletedFinalStateUnknown{Obj: driver(csiDriver)}, nil, nil, false, fwk.Queue},
+		"another driver is gone":                                    {fwk.CSIDriver, fwk.Delete, driver("y.example"), nil, nil, false, fwk.QueueSkip},
+		"an attachment of its volume is gone":                       {fwk.VolumeAttachment, fwk.Delete, attached("60", "pv-1"), nil, []runtime.Object{attached("60", "pv-1")}, false, fwk.Queue},
+		"an attachment of its volume is gone, and how was not seen": {fwk.VolumeAttachment, fwk.Delete, cache.DeletedFinalStateUnknown{Obj: attached("60", "pv-1")}, nil, nil, false, fwk.Queue},
+		"an attachment of another volume is gone":                   {fwk.VolumeAttachment, fwk.Delete, attached("60", "pv-2"), nil, nil, false, fwk.QueueSkip},
+		"its detach fails":                                          {fwk.VolumeAttachment, fwk.Update, attached("60", "pv-1"), failing, nil, false, fwk.QueueSkip},
+		"its detach fails no more":                                  {fwk.VolumeAttachment, fwk.Update, failing, attached("62", "pv-1"), nil, false, fwk.Queue},
+		"a node that still has its volume is Ready again":           {fwk.Node, fwk.UpdateNodeCondition, ready(node("20", "a"), v1.ConditionUnknown), ready(node("21", "a"), v1.ConditionTrue), []runtime.Object{attached("60", "pv-1")}, false, fwk.Queue},
+		"a node that still has its volume is Ready no more":         {fwk.Node, fwk.UpdateNodeCondition, ready(node("20", "a"), v1.ConditionTrue), ready(node("21", "a"), v1.ConditionUnknown), []runtime.Object{attached("60", "pv-1")}, false, fwk.QueueSkip},
+		"a node without it is Ready again":                          {fwk.Node, fwk.UpdateNodeCondition, ready(node("20", "a"), v1.ConditionUnknown), ready(node("21", "a"), v1.ConditionTrue), nil, false, fwk.QueueSkip},
+		"nonsense queues: a retry is harmless":                      {fwk.CSINode, fwk.Add, nil, node("20", "b"), nil, false, fwk.Queue},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

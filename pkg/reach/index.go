@@ -13,6 +13,7 @@ package reach
 
 import (
 	"maps"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -36,7 +37,10 @@ type Index struct {
 
 	csiNodes map[string]sets.Set[string] // node to registered drivers
 
-	nodeVersions, csiNodeVersions, driverVersions, volumeVersions *versions
+	attachments map[string]*attachment
+	attached    map[string]sets.Set[*attachment] // volume to its attachments
+
+	nodeVersions, csiNodeVersions, driverVersions, volumeVersions, attachmentVersions *versions
 
 	// scratch lends its labels to upstream's matcher, which wants a node.
 	scratch v1.Node
@@ -44,6 +48,7 @@ type Index struct {
 
 type node struct {
 	labels map[string]string
+	ready  bool
 }
 
 // driver is what is known of a CSI driver; nil if nothing is.
@@ -75,13 +80,17 @@ func NewIndex() *Index {
 		loose:    sets.New[*place](),
 		csiNodes: map[string]sets.Set[string]{},
 
-		nodeVersions: newVersions(), csiNodeVersions: newVersions(), driverVersions: newVersions(), volumeVersions: newVersions(),
+		attachments: map[string]*attachment{},
+		attached:    map[string]sets.Set[*attachment]{},
+
+		nodeVersions: newVersions(), csiNodeVersions: newVersions(), driverVersions: newVersions(),
+		volumeVersions: newVersions(), attachmentVersions: newVersions(),
 	}
 }
 
 // Size is how much an index holds.
 type Size struct {
-	Nodes, CSINodes, Drivers, Volumes int
+	Nodes, CSINodes, Drivers, Volumes, Attachments int
 	// Places are the different sets of nodes that volumes have.
 	Places int
 }
@@ -89,7 +98,8 @@ type Size struct {
 // Len returns the size.
 func (x *Index) Len() Size {
 	return Size{
-		Nodes: len(x.nodes), CSINodes: len(x.csiNodes), Drivers: len(x.drivers), Volumes: len(x.volumes), Places: len(x.places),
+		Nodes: len(x.nodes), CSINodes: len(x.csiNodes), Drivers: len(x.drivers),
+		Volumes: len(x.volumes), Attachments: len(x.attachments), Places: len(x.places),
 	}
 }
 
@@ -98,8 +108,15 @@ func (x *Index) SetNode(n *v1.Node) bool {
 	if !x.nodeVersions.set(n.Name, n.ResourceVersion) {
 		return false
 	}
-	x.replaceNode(n.Name, &node{labels: n.Labels})
+	x.replaceNode(n.Name, &node{labels: n.Labels, ready: IsReady(n)})
 	return true
+}
+
+// IsReady tells whether the node says that it is.
+func IsReady(n *v1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c v1.NodeCondition) bool {
+		return c.Type == v1.NodeReady && c.Status == v1.ConditionTrue
+	})
 }
 
 // DeleteNode takes the last state of a node that is gone.

@@ -188,7 +188,7 @@ func (w *world) step(chance *rand.Rand, x *Index) {
 // compare asks index and loop the same.
 func (w *world) compare(t *testing.T, x *Index, uses ...Use) {
 	t.Helper()
-	v, want := x.Judge(uses), w.reaches(uses)
+	v, want := x.Judge(uses, Departure{}), w.reaches(uses)
 	for name := range w.nodes {
 		if v.Allows(name) != want.Has(name) {
 			t.Fatalf("node %s with labels %v, volumes %v: within reach %v, want %v", name, w.nodes[name].Labels, describe(w, uses), v.Allows(name), want.Has(name))
@@ -319,7 +319,7 @@ func volumeIn(name, key, value string) *v1.PersistentVolume {
 func TestAChangeForgetsOnlyWhatItConcerns(t *testing.T) {
 	x := zonal(300)
 	for name := range x.volumes {
-		x.Judge([]Use{{Volume: name}})
+		x.Judge([]Use{{Volume: name}}, Departure{})
 	}
 	forgotten := func() (n int) {
 		for _, p := range x.places {
@@ -364,7 +364,7 @@ func nodeWith(name, version string, labels map[string]string) *v1.Node {
 
 func BenchmarkFilter(b *testing.B) {
 	x := zonal(5000)
-	v := x.Judge([]Use{{Volume: "zonal-7"}})
+	v := x.Judge([]Use{{Volume: "zonal-7"}}, Departure{})
 	b.ReportAllocs()
 	for b.Loop() {
 		if !v.Allows("node-7") || v.Allows("node-700") {
@@ -381,7 +381,7 @@ func BenchmarkJudge(b *testing.B) {
 				uses := []Use{{Claim: "data", Volume: kind + "-7"}}
 				b.ReportAllocs()
 				for b.Loop() {
-					x.Judge(uses)
+					x.Judge(uses, Departure{})
 				}
 			})
 			b.Run(fmt.Sprintf("%s-forgotten/nodes=%d", kind, nodes), func(b *testing.B) {
@@ -389,7 +389,7 @@ func BenchmarkJudge(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					x.volumes[kind+"-7"].place.nodes = nil
-					x.Judge(uses)
+					x.Judge(uses, Departure{})
 				}
 			})
 		}
@@ -406,7 +406,7 @@ func BenchmarkNodeUpdate(b *testing.B) {
 				version++
 				zone := strconv.Itoa(version % 2)
 				x.SetNode(nodeWith("7", strconv.Itoa(version), map[string]string{v1.LabelHostname: "host-7", v1.LabelTopologyZone: zone}))
-				x.Judge([]Use{{Volume: "zonal-7"}})
+				x.Judge([]Use{{Volume: "zonal-7"}}, Departure{})
 			}
 		})
 	}

@@ -19,6 +19,8 @@ const (
 	ReasonOutOfReach Reason = "OutOfReach"
 	// ReasonNoDriver: the volume's CSI driver is not registered on the node.
 	ReasonNoDriver Reason = "NoDriver"
+	// ReasonStillAttached: another node may still write the volume.
+	ReasonStillAttached Reason = "StillAttached"
 )
 
 // Use is a bound claim of a pod.
@@ -46,10 +48,12 @@ type Verdict struct {
 
 // limit is what one volume asks of nodes.
 type limit struct {
-	use Use
-	// place is nil if the volume does not exist.
-	place *place
+	use   Use
 	nodes *nodes
+	// place is where the volume is; left is what is attached to nodes that may still
+	// write it. A limit has one of them, or neither if the volume does not exist.
+	place *place
+	left  []left
 }
 
 // Refusal is why a node is out of reach: a typed code, and a reason in the form that
@@ -59,9 +63,9 @@ type Refusal struct {
 	Message string
 }
 
-// Judge says from where the volumes can be used, given what the index knows now. The
-// cost is that of the volume with the fewest nodes.
-func (x *Index) Judge(uses []Use) Verdict {
+// Judge says from where the volumes can be used after the departure, given what the
+// index knows now. The cost is that of the volume with the fewest nodes.
+func (x *Index) Judge(uses []Use, departure Departure) Verdict {
 	var v Verdict
 	for _, use := range uses {
 		known := x.volumes[use.Volume]
@@ -69,11 +73,13 @@ func (x *Index) Judge(uses []Use) Verdict {
 			v.limits = append(v.limits, limit{use: use, nodes: &nodes{}})
 			continue
 		}
-		if known.place == nil {
-			continue
+		if known.place != nil {
+			if n := x.nodesOf(known.place); n != nil {
+				v.limits = append(v.limits, limit{use: use, place: known.place, nodes: n})
+			}
 		}
-		if n := x.nodesOf(known.place); n != nil {
-			v.limits = append(v.limits, limit{use: use, place: known.place, nodes: n})
+		if l, kept := x.leftovers(use, departure); kept {
+			v.limits = append(v.limits, l)
 		}
 	}
 	v.nodes = within(v.limits)
@@ -143,6 +149,8 @@ func (v *Verdict) Why(node string) Refusal {
 
 func (l *limit) refusal(node string) Refusal {
 	switch {
+	case len(l.left) > 0:
+		return Refusal{ReasonStillAttached, elsewhere(l.left, node).message(l.use)}
 	case l.place == nil:
 		return Refusal{ReasonNoVolume, fmt.Sprintf("node(s) cannot reach volume %s of claim %s, which does not exist", l.use.Volume, l.use.Claim)}
 	case l.nodes.near.Has(node):
