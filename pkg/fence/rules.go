@@ -56,6 +56,9 @@ func (r Rule) matches(f Facts) bool {
 	return true
 }
 
+// Missing lists the conditions that the facts do not meet, by their texts.
+func (r Rule) Missing(f Facts) []string { return missingFrom(r, f) }
+
 // missingFrom lists the conditions of a rule that the facts do not meet.
 func missingFrom(r Rule, f Facts) []string {
 	var out []string
