@@ -48,11 +48,19 @@ type Transition func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error)
 // Store reads and writes tenancies.
 type Store struct {
 	client versioned.Interface
+	// dryRun is what every write carries.
+	dryRun []string
 }
 
 // New returns a store that reads and writes through the client.
 func New(client versioned.Interface) *Store {
 	return &Store{client: client}
+}
+
+// DryRun returns a store whose writes the API server judges and does not keep. A
+// record that is not there cannot be made and written by it, for it is two writes.
+func (s *Store) DryRun() *Store {
+	return &Store{client: s.client, dryRun: []string{metav1.DryRunAll}}
 }
 
 // Get reads the record live. It returns nil without an error if there is none.
@@ -133,7 +141,7 @@ func (s *Store) Attest(ctx context.Context, id identity.Identity, a v1alpha1.Att
 		}
 		next := record.DeepCopy()
 		next.Spec.Attestations = attestations
-		return write(ctx, id, next, s.tenancies(id).Update)
+		return s.write(ctx, id, next, s.tenancies(id).Update)
 	})
 	return err
 }
@@ -156,7 +164,7 @@ func (s *Store) Forget(ctx context.Context, id identity.Identity) error {
 		}
 		next := record.DeepCopy()
 		next.Finalizers = slices.DeleteFunc(next.Finalizers, func(f string) bool { return f == v1alpha1.TenancyFinalizer })
-		return write(ctx, id, next, s.tenancies(id).Update)
+		return s.write(ctx, id, next, s.tenancies(id).Update)
 	})
 	return err
 }
@@ -207,7 +215,7 @@ func (s *Store) update(ctx context.Context, id identity.Identity, create bool, f
 		}
 		next := record.DeepCopy()
 		next.Status = status
-		return write(ctx, id, next, s.tenancies(id).UpdateStatus)
+		return s.write(ctx, id, next, s.tenancies(id).UpdateStatus)
 	})
 }
 
@@ -222,7 +230,7 @@ func (s *Store) existing(ctx context.Context, id identity.Identity) (*v1alpha1.T
 
 // create makes the record, without its status.
 func (s *Store) create(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy) (*v1alpha1.Tenancy, error) {
-	created, err := s.tenancies(id).Create(ctx, record, metav1.CreateOptions{})
+	created, err := s.tenancies(id).Create(ctx, record, metav1.CreateOptions{DryRun: s.dryRun})
 	if apierrors.IsAlreadyExists(err) {
 		return nil, overtaken{err}
 	}
@@ -233,8 +241,8 @@ func (s *Store) create(ctx context.Context, id identity.Identity, record *v1alph
 }
 
 // write calls an update with the record, which carries the resourceVersion that was read.
-func write(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, update updateFunc) (*v1alpha1.Tenancy, error) {
-	written, err := update(ctx, record, metav1.UpdateOptions{})
+func (s *Store) write(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, update updateFunc) (*v1alpha1.Tenancy, error) {
+	written, err := update(ctx, record, metav1.UpdateOptions{DryRun: s.dryRun})
 	// NotFound: the record was removed since the read, as a conflicting write would be.
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil, overtaken{err}
