@@ -3,7 +3,7 @@ GO ?= go
 HEAVY = -p 1 -timeout 30m
 # What the race detector runs over: everything that does not link the API server,
 # which does not fit into its memory and time.
-RACE = ./pkg/apis/... ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
+RACE = ./pkg/apis/... ./pkg/cli/status/... ./pkg/cli/attest/... ./pkg/explain/... ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
 
 # What the fuzzer feeds, package:target, and for how long.
 FUZZ = ./pkg/apis/config/scheme:FuzzDecode ./sim/scenario:FuzzDecode
@@ -32,6 +32,8 @@ help: ## List the targets
 .PHONY: build
 build: ## Both programs, static, into bin/
 	CGO_ENABLED=0 $(GO) build -o bin/holdfast -ldflags '-s -w -X main.release=$(VERSION)' ./cmd/holdfast
+	ln -f bin/holdfast bin/kubectl-holdfast # kubectl holdfast
+	ln -f bin/holdfast bin/kubectl_complete-holdfast # What kubectl asks for completions.
 	CGO_ENABLED=0 $(GO) build -o bin/holdfast-scheduler -ldflags '$(SCHEDULER_FLAGS)' ./cmd/holdfast-scheduler
 
 .PHONY: image
@@ -58,7 +60,7 @@ fuzz: ## What reads files, fed with nonsense for FUZZTIME each
 
 .PHONY: golden
 golden: ## Rewrite the goldens and show the diff: commit only what you can explain
-	$(GO) test $(HEAVY) ./sim/play ./sim/report ./sim/scenario -rewrite
+	$(GO) test $(HEAVY) ./sim/play ./sim/report ./sim/scenario ./pkg/cli/status -rewrite
 	git --no-pager diff -- '*.golden' '*.schema.json' '*/testdata/*'
 
 .PHONY: bench
