@@ -322,7 +322,7 @@ func (c *operated) release(t *testing.T) {
 	c.calls(t,
 		call{
 			args: "release db-0 --reason no_power --timeout 1s --as " + attestor, typed: "db-0\n", want: exitUnmet,
-			wantOut: []string{"You are about to attest", string(uid), "two db-0 will run at once", "Attested by " + attestor},
+			wantOut: []string{"You are about to attest", string(uid), "Not read        nodes (forbidden)", "two db-0 will run at once", "Attested by " + attestor},
 			wantErr: []string{"attested, but not released yet after 1s", "kubectl get pods,leases -n holdfast-system"},
 		},
 	)

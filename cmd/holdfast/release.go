@@ -182,12 +182,13 @@ func (o *releaseOptions) ask(in io.Reader, out io.Writer, id identity.Identity) 
 	return confirm(in, out, o.terminal, "the name of the pod", id.Name())
 }
 
-// confirm has a word typed; where nobody can be asked it refuses.
+// confirm has a word typed, and says what the word is; where nobody can be asked it
+// refuses.
 func confirm(in io.Reader, out io.Writer, terminal bool, what, word string) error {
 	if !terminal {
 		return &exitError{exitInput, errors.New("there is no terminal to ask at: say --yes if you mean it")}
 	}
-	fmt.Fprintf(out, "\nTo go on, type %s (%s): ", what, word)
+	fmt.Fprintf(out, "\nTo go on, type %s, %s: ", what, word)
 	typed, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return failed(err)

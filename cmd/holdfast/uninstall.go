@@ -102,7 +102,7 @@ func (o *uninstallOptions) run(ctx context.Context, in io.Reader, out io.Writer)
 		return nil
 	}
 	if !o.yes {
-		if err := confirm(in, out, o.terminal, "what is to be done", "uninstall"); err != nil {
+		if err := confirm(in, out, o.terminal, "the word", "uninstall"); err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ func Statement(out io.Writer, d *cluster.Detail, a v1alpha1.Attestation, now tim
 	p.Pod(d)
 	p.Held(explain.HoldOf(d.Facts))
 	p.Volumes(d, inc)
+	p.Unread(d.Unread)
 	p.Row("In the name of", "%s", a.By)
 	p.Row("Reason", "%s", a.Reason)
 	p.Gap()

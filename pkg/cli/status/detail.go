@@ -32,7 +32,7 @@ func (p *Page) Gap() { p.WriteByte('\n') }
 
 // Row writes one, with its text broken and indented.
 func (p *Page) Row(label, format string, args ...any) {
-	text := wrap(fmt.Sprintf(format, args...), strings.Repeat(" ", labelWidth))
+	text := Wrap(fmt.Sprintf(format, args...), strings.Repeat(" ", labelWidth))
 	fmt.Fprintf(p, "%-*s%s\n", labelWidth, label, strings.TrimLeft(text, " "))
 }
 
@@ -44,7 +44,7 @@ func (p *Page) section(title string) { fmt.Fprintf(p, "\n%s\n", title) }
 
 // Line writes an indented paragraph.
 func (p *Page) Line(format string, args ...any) {
-	fmt.Fprintln(p, wrap(fmt.Sprintf(format, args...), "  "))
+	fmt.Fprintln(p, Wrap(fmt.Sprintf(format, args...), "  "))
 }
 
 // Full writes everything that is known of one ordinal, and how it can be released.
@@ -62,9 +62,7 @@ func Full(out io.Writer, d *cluster.Detail, program string, now time.Time) error
 		p.Volumes(d, inc)
 	}
 	p.words(d)
-	if len(d.Unread) > 0 {
-		p.Row("Not read", "%s", strings.Join(d.Unread, ", "))
-	}
+	p.Unread(d.Unread)
 	p.reasons(d, hold)
 	p.commands(Commands(d, hold, program))
 	p.events(d.Events)
@@ -284,6 +282,13 @@ func (p *Page) words(d *cluster.Detail) {
 	}
 }
 
+// Unread tells what is not shown.
+func (p *Page) Unread(what []string) {
+	if len(what) > 0 {
+		p.Row("Not read", "%s", strings.Join(what, ", "))
+	}
+}
+
 // reasons are why, and each rule with what it misses.
 func (p *Page) reasons(d *cluster.Detail, hold *explain.Hold) {
 	if hold != nil {
@@ -300,7 +305,7 @@ func (p *Page) reasons(d *cluster.Detail, hold *explain.Hold) {
 		if len(w.Missing) > 0 {
 			missing = strings.Join(w.Missing, ", ")
 		}
-		text := wrap(missing, strings.Repeat(" ", ruleWidth))
+		text := Wrap(missing, strings.Repeat(" ", ruleWidth))
 		fmt.Fprintf(p, "  %-*s%s\n", ruleWidth-2, w.Rule, strings.TrimLeft(text, " "))
 	}
 	p.Line("As far as it can be seen from here: only the guard has seen when a taint was set, and NodeRemovedWhenDown counts only where the configuration says nodeRemoval: WhenDown.")
@@ -315,7 +320,7 @@ func (p *Page) commands(commands []Command) {
 	}
 	p.section("Commands that would release it")
 	for _, c := range commands {
-		fmt.Fprintln(p, wrap(c.When, "  # "))
+		fmt.Fprintln(p, Wrap(c.When, "  # "))
 		// Not broken: it is there to be copied.
 		fmt.Fprintf(p, "  %s\n", c.Line)
 	}

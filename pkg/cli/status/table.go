@@ -83,7 +83,7 @@ func (s Style) paragraphs(out io.Writer, ordinals []cluster.Ordinal) {
 			name = o.ID.String()
 		}
 		fmt.Fprintf(out, "\n%s is held by the %s%s:\n", name, heldBy(hold), forAge(hold, s.Now))
-		fmt.Fprintln(out, wrap(hold.Message, "  "))
+		fmt.Fprintln(out, Wrap(hold.Message, "  "))
 		fmt.Fprintf(out, "  In full: %s status %s -n %s\n", s.Program, o.ID.Name(), o.ID.Namespace)
 	}
 }
@@ -196,8 +196,8 @@ func age(since metav1.Time, now time.Time) string {
 	return duration.HumanDuration(now.Sub(since.Time))
 }
 
-// wrap breaks a text into lines that begin with the indent.
-func wrap(text, indent string) string {
+// Wrap breaks a text into lines that begin with the indent.
+func Wrap(text, indent string) string {
 	var lines []string
 	line := indent
 	for word := range strings.FieldsSeq(text) {

@@ -20,6 +20,7 @@ import (
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/cli/cluster"
+	"github.com/holdfast-dev/holdfast/pkg/cli/status"
 	"github.com/holdfast-dev/holdfast/pkg/explain"
 )
 
@@ -254,22 +255,26 @@ func (p *Plan) Refused(ignored []string) []Refusal {
 func (p *Plan) Write(out io.Writer, host string, ignored []string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Removing Holdfast from %s:\n\n", host)
-	fmt.Fprintf(&b, "  1. the admission policies: %s\n", listed(p.policies))
-	fmt.Fprintf(&b, "  2. scheduler and guard: %s; then wait until their pods and leases are gone\n", listed(p.schedulers))
-	fmt.Fprintf(&b, "  3. the finalizer %s of %d pods, which stay as they are\n", v1alpha1.PodFinalizer, len(p.guarded))
-	fmt.Fprintf(&b, "  4. %d records\n", len(p.read.Records))
 	rest := slices.Concat(p.definition, p.named, p.rest)
 	if len(p.strangers) == 0 {
 		rest = append(rest, p.namespace...)
 	}
-	fmt.Fprintf(&b, "  5. the rest: %s\n", listed(rest))
+	for i, step := range []string{
+		"the admission policies: " + listed(p.policies),
+		"scheduler and guard: " + listed(p.schedulers) + "; then wait until their pods and leases are gone",
+		fmt.Sprintf("the finalizer %s of %d pods, which stay as they are", v1alpha1.PodFinalizer, len(p.guarded)),
+		fmt.Sprintf("%d records", len(p.read.Records)),
+		"the rest: " + listed(rest),
+	} {
+		fmt.Fprintf(&b, "  %d. %s\n", i+1, strings.TrimLeft(status.Wrap(step, "     "), " "))
+	}
 	if len(p.namespace) > 0 && len(p.strangers) > 0 {
-		fmt.Fprintf(&b, "\nThe namespace %s stays, for not all in it is Holdfast's: %s\n", Namespace, strings.Join(some(p.strangers), ", "))
+		fmt.Fprintf(&b, "\n%s\n", status.Wrap(fmt.Sprintf("The namespace %s stays, for not all in it is Holdfast's: %s", Namespace, strings.Join(some(p.strangers), ", ")), ""))
 	}
 	for _, r := range p.Refusals {
-		fmt.Fprintf(&b, "\n%s:\n", r.heading(ignored))
+		fmt.Fprintf(&b, "\n%s:\n", status.Wrap(r.heading(ignored), ""))
 		for _, o := range some(r.Objects) {
-			fmt.Fprintf(&b, "  %s\n", o)
+			fmt.Fprintf(&b, "%s\n", status.Wrap(o, "  "))
 		}
 	}
 	_, err := io.WriteString(out, b.String())
