@@ -205,6 +205,8 @@ func (g *Guard) adopt(ctx context.Context) {
 		err := g.setMark(ctx)
 		if err != nil {
 			klog.FromContext(ctx).Error(err, "The mark of adoption is not set; no pod of the profile is placed until it is")
+		} else {
+			klog.FromContext(ctx).V(2).Info("Every pod that was here is on the record")
 		}
 		return err == nil, nil
 	})

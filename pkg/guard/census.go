@@ -16,7 +16,7 @@ func (g *Guard) Census() (metrics.Census, bool) {
 	census := metrics.Census{
 		Held:        map[metrics.Hold]int{},
 		Records:     map[v1alpha1.Phase]int{},
-		OldKubelets: g.nodes.staleBoots(),
+		OldKubelets: g.nodes.tooOld(),
 		Adopted:     g.adoption.isMarked(),
 	}
 	now := g.clock.Now()

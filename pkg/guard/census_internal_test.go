@@ -38,7 +38,7 @@ func TestCensusCountsWhatTheCachesShow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, version := range map[string]string{"a": "v1.34.9", "b": "v1.35.0", "c": "unknown"} {
+	for name, version := range map[string]string{"a": "v1.34.9", "b": "v1.35.0", "c": "unknown", "d": ""} {
 		node := &v1.Node{}
 		node.Status.NodeInfo.KubeletVersion = version
 		g.nodes.nodes[name] = node

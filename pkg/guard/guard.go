@@ -90,8 +90,9 @@ type Guard struct {
 	// toldBypass and toldKubelet are the pods and nodes that were warned of.
 	toldBypass, toldKubelet *uids
 	running                 sync.WaitGroup
-	// leading is true while Lead works.
-	leading atomic.Bool
+	// watches is true once Watch has seen everything, leading while Lead works.
+	watches, leading atomic.Bool
+	underWay         underWay
 	// logger is that of Watch, for what the informers' handlers have to say.
 	logger klog.Logger
 }
@@ -181,6 +182,7 @@ func (g *Guard) Watch(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), g.pods.HasSynced, g.nodes.hasSynced, g.tenancies.HasSynced, mark.HasSynced) {
 		return fmt.Errorf("caches of pods, nodes, tenancies and the mark of adoption: %w", context.Cause(ctx))
 	}
+	g.watches.Store(true)
 	return nil
 }
 
@@ -211,13 +213,15 @@ func (g *Guard) Lead(ctx context.Context) error {
 
 // work takes identities off the queue until it is shut down.
 func (g *Guard) work(ctx context.Context) {
-	logger := klog.FromContext(ctx)
 	for {
 		key, shutdown := g.queue.Get()
 		if shutdown {
 			return
 		}
-		err := g.reconcile(ctx, key)
+		done := g.underWay.begin(key, g.clock.Now())
+		logger := klog.LoggerWithValues(klog.FromContext(ctx), "identity", key)
+		err := g.reconcile(klog.NewContext(ctx, logger), key)
+		done()
 		if err == nil || g.onRecord(key) {
 			g.adoption.done(key)
 		}
@@ -227,7 +231,7 @@ func (g *Guard) work(ctx context.Context) {
 		case ctx.Err() != nil:
 		default:
 			// Unknown holds: nothing was released, and it is tried again.
-			logger.V(2).Info("Reconciliation is repeated", "identity", key, "reason", err)
+			logger.V(2).Info("Reconciliation is repeated", "reason", err)
 			g.queue.AddRateLimited(key)
 		}
 		g.queue.Done(key)

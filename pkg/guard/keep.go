@@ -35,7 +35,7 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 	observed, err := g.observe(ctx, id, record, t)
 	if beyondRecording(err) {
 		// It stays as it is, and that holds. To try again would change nothing.
-		klog.FromContext(ctx).Error(err, "The record takes no observation", "identity", id)
+		klog.FromContext(ctx).Error(err, "The record takes no observation", "podUID", t.uid)
 		return record, nil
 	}
 	if err != nil || !t.deletionAsked() {
@@ -45,7 +45,7 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 	now := g.clock.Now()
 	doubted, err := g.store.Doubt(ctx, id, t.uid, now)
 	if beyondRecording(err) {
-		klog.FromContext(ctx).Error(err, "The record takes no doubt", "identity", id)
+		klog.FromContext(ctx).Error(err, "The record takes no doubt", "podUID", t.uid)
 		return record, nil
 	}
 	if err != nil {
@@ -70,7 +70,7 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 		return nil, fmt.Errorf("tenancy %s, holding: %w", id, err)
 	}
 	if before, after := heldCondition(record), heldCondition(held); after != nil && !sameHold(before, after) {
-		klog.FromContext(ctx).V(2).Info("Held", "identity", id, "podUID", t.uid, "by", after.Reason, "why", after.Message)
+		klog.FromContext(ctx).V(2).Info("Held", "podUID", t.uid, "by", after.Reason, "why", after.Message)
 		g.announceHold(id, t, live, after.Message)
 	}
 	return held, nil

@@ -199,13 +199,13 @@ func (w *nodeWatch) booted(bootID, except string) bool {
 	return false
 }
 
-// staleBoots counts the nodes whose kubelet may start pods from an old list (H7).
-func (w *nodeWatch) staleBoots() int {
+// tooOld counts the nodes whose kubelet is too old for the promise.
+func (w *nodeWatch) tooOld() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
 	for _, node := range w.nodes {
-		if fence.StaleBoot(node) {
+		if kubeletTooOld(node) {
 			n++
 		}
 	}

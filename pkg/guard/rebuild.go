@@ -27,7 +27,7 @@ func (g *Guard) rebuilt(ctx context.Context, pod *v1.Pod) (v1alpha1.Incarnation,
 	for i, name := range tenancy.ClaimsOf(pod) {
 		if i == tenancy.VolumesMax {
 			// A record that does not name every claim holds no worse than one that does.
-			klog.FromContext(ctx).Info("The record names only the first claims of the pod", "pod", klog.KObj(pod), "limit", tenancy.VolumesMax)
+			klog.FromContext(ctx).Info("The record names only the first claims of the pod", "podUID", pod.UID, "limit", tenancy.VolumesMax)
 			break
 		}
 		use := v1alpha1.VolumeUse{Claim: name}

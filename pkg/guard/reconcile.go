@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
@@ -171,6 +172,7 @@ func (g *Guard) recordOf(ctx context.Context, id identity.Identity, record *v1al
 	if t.sight == fence.SightLive {
 		g.announceBypass(id, adopted, t.pod)
 	}
+	klog.FromContext(ctx).V(2).Info("Adopted", "podUID", t.uid, "node", t.pod.Spec.NodeName, "epoch", adopted.Status.Epoch)
 	return adopted, true, nil
 }
 

@@ -61,10 +61,10 @@ func (g *Guard) release(ctx context.Context, id identity.Identity, record *v1alp
 	if wasHeld(record) {
 		held := evidence.Time.Sub(heldCondition(record).LastTransitionTime.Time)
 		metrics.HoldEnded(evidence.Kind, held)
-		logger.V(2).Info("Released", "identity", id, "podUID", t.uid, "evidence", evidence.Kind, "source", evidence.Source, "held", held)
+		logger.V(2).Info("Released", "podUID", t.uid, "evidence", evidence.Kind, "source", evidence.Source, "held", held)
 		g.announceRelease(id, t, live, evidence)
 	} else {
-		logger.V(4).Info("Over", "identity", id, "podUID", t.uid, "evidence", evidence.Kind, "source", evidence.Source)
+		logger.V(4).Info("Over", "podUID", t.uid, "evidence", evidence.Kind, "source", evidence.Source)
 	}
 	return closed, g.letGo(ctx, t, &evidence)
 }

@@ -35,9 +35,9 @@ var (
 	verdicts = k8smetrics.NewCounterVec(&k8smetrics.CounterOpts{
 		Namespace:      namespace,
 		Name:           "preenqueue_verdicts_total",
-		Help:           "Verdicts of the gate before the scheduling queue, by whether the pod was held and by reason. A pod that stays held is judged again about every 5 minutes.",
+		Help:           "Verdicts of the gate before the scheduling queue, by whether the pod was gated and by reason. A pod that stays gated is judged again about every 5 minutes.",
 		StabilityLevel: k8smetrics.ALPHA,
-	}, []string{"held", "reason"})
+	}, []string{"gated", "reason"})
 
 	bindRetries = k8smetrics.NewCounter(&k8smetrics.CounterOpts{
 		Namespace:      namespace,
@@ -124,8 +124,8 @@ func Register(take func() (Census, bool)) {
 }
 
 // Judged counts a verdict of the gate. Pods of which no record can speak have no reason.
-func Judged(held bool, reason string) {
-	verdicts.WithLabelValues(strconv.FormatBool(held), cmp.Or(reason, "NoIdentity")).Inc()
+func Judged(gated bool, reason string) {
+	verdicts.WithLabelValues(strconv.FormatBool(gated), cmp.Or(reason, "NoIdentity")).Inc()
 }
 
 // BindRetried counts a binding that is posted again.
@@ -155,9 +155,10 @@ func OrderWaiting() (ended func(outcome string, waited time.Duration)) {
 	}
 }
 
-// ReachUpdated observes a change of the index of reach: how many objects of the kind
-// it has now, and how long the change took.
-func ReachUpdated(kind string, objects int, took time.Duration) {
-	reachObjects.WithLabelValues(kind).Set(float64(objects))
+// ReachHas says how many objects of a kind are in the index of reach.
+func ReachHas(kind string, objects int) { reachObjects.WithLabelValues(kind).Set(float64(objects)) }
+
+// ReachUpdated observes how long it took to bring an object into the index of reach.
+func ReachUpdated(kind string, took time.Duration) {
 	reachUpdate.WithLabelValues(kind).Observe(max(took, 0).Seconds())
 }

@@ -18,7 +18,8 @@ func TestWhatIsObservedBeforeRegistrationGoesNowhere(t *testing.T) {
 	Released(v1alpha1.Attested)
 	HoldEnded(v1alpha1.Attested, time.Minute)
 	OrderWaiting()("Bound", time.Second)
-	ReachUpdated("Node", 1, time.Millisecond)
+	ReachHas("Node", 1)
+	ReachUpdated("Node", time.Millisecond)
 
 	registry := k8smetrics.NewKubeRegistry()
 	registry.MustRegister(all...)

@@ -3,6 +3,7 @@ package plugin
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -64,6 +65,7 @@ func (f *feed) follow(what string, informer cache.SharedIndexInformer) cache.Sto
 func (f *feed) apply(old, object any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer f.observe(time.Now(), old, object)
 	if object == nil {
 		f.remove(old)
 	} else {
@@ -154,6 +156,7 @@ func (f *feed) prepare(n need) {
 	if !f.filled {
 		f.read(f.nodes, f.csiNodes, f.drivers, f.volumes, f.attachments)
 		f.filled = true
+		f.observeSize()
 	}
 	for _, use := range n.uses {
 		if !f.index.HasVolume(use.Volume) {

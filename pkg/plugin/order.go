@@ -221,14 +221,19 @@ func (o *bindOrder) wake(id identity.Identity) {
 	}
 }
 
-// orderGate is the judgement of PreEnqueue and PreFilter.
-func (pl *Holdfast) orderGate(pod *v1.Pod) *fwk.Status {
+// orderGate is the judgement of PreEnqueue and PreFilter; why is empty where the pod
+// need not wait.
+func (pl *Holdfast) orderGate(pod *v1.Pod) (status *fwk.Status, why order.Reason) {
 	id, managed := pl.order.identityOf(pod)
 	if !managed {
-		return nil
+		return nil, ""
 	}
 	policy := pl.policyOf(pod)
-	return pl.orderStatus(id, pod, pl.order.judge(id, pod, policy))
+	verdict := pl.order.judge(id, pod, policy)
+	if verdict.Waits {
+		why = verdict.Reason
+	}
+	return pl.orderStatus(id, pod, verdict), why
 }
 
 // orderStatus is the status of a verdict. No preemption makes another ordinal's bind

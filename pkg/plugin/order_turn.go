@@ -24,11 +24,15 @@ func (pl *Holdfast) awaitTurn(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	policy := pl.policyOf(pod)
 	timeout := pl.timeoutOf(pod, policy)
 	defer timeout.Stop()
+	wait := newTurnWait(pl.order.clock)
+	defer wait.end()
 	for {
 		turn, changed := pl.order.turn(id, pod.UID)
 		switch turn {
 		case order.TurnWaits:
+			wait.begin()
 		case order.TurnRejected:
+			wait.outcome = waitRejected
 			return fwk.NewStatus(fwk.Unschedulable, rejection(id))
 		default:
 			return pl.lastLook(id, pod, policy, turn)
@@ -37,9 +41,11 @@ func (pl *Holdfast) awaitTurn(ctx context.Context, pod *v1.Pod) *fwk.Status {
 		case <-changed:
 		case <-timeout.C:
 			if pl.order.pass(id, pod.UID) {
+				wait.outcome = waitTimedOut
 				pl.announceTimeout(pod, order.TimeoutMessage(id, policy))
 			}
 		case <-ctx.Done():
+			wait.outcome = waitCancelled
 			return fwk.AsStatus(fmt.Errorf("pod %s waits for its turn: %w", id, ctx.Err()))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/pkg/identity"
@@ -151,5 +152,6 @@ func (pl *Holdfast) open(ctx context.Context, id identity.Identity, pod *v1.Pod,
 	if err != nil {
 		return 0, err
 	}
+	klog.FromContext(ctx).V(2).Info("Opened", "identity", id, "podUID", pod.UID, "node", nodeName, "epoch", record.Status.Epoch)
 	return record.Status.Epoch, nil
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 
 	v1 "k8s.io/api/core/v1"
@@ -18,12 +19,12 @@ func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	verdict := pl.gate(pod)
 	if verdict.Held {
 		pl.announce(ctx, pod, verdict)
-	}
-	metrics.Judged(verdict.Held, string(verdict.Reason))
-	if verdict.Held {
+		metrics.Judged(true, string(verdict.Reason))
 		return refusal(verdict)
 	}
-	return pl.orderGate(pod)
+	status, why := pl.orderGate(pod)
+	metrics.Judged(why != "", cmp.Or(string(why), string(verdict.Reason)))
+	return status
 }
 
 // gate is the judgement of PreEnqueue and PreFilter, from the cache. Until the pods

@@ -38,7 +38,7 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 		state.Write(gateKey, found)
 		return nil, refusal(found.verdict)
 	}
-	if status := pl.orderGate(pod); !status.IsSuccess() {
+	if status, _ := pl.orderGate(pod); !status.IsSuccess() {
 		return nil, status
 	}
 	found.reach = pl.reachable(pod)
