@@ -150,29 +150,33 @@ func (o *bindOrder) enter(id identity.Identity, pod *v1.Pod, policy order.Policy
 // on a node for a bind that cannot come.
 func (o *bindOrder) change(id identity.Identity, f func(l *order.Line) []identity.Identity) {
 	o.mu.Lock()
-	var cancels []func(why string)
+	rejected := map[identity.Identity]bindingCycle{}
 	for _, id := range f(o.line) {
-		b := o.cycles[id]
-		close(b.changed)
-		b.changed = make(chan struct{})
-		o.cycles[id] = b
-		if o.line.Turn(id, b.pod) == order.TurnRejected {
-			cancels = append(cancels, b.cancel)
+		c := o.cycles[id]
+		close(c.changed)
+		c.changed = make(chan struct{})
+		o.cycles[id] = c
+		if o.line.Turn(id, c.pod) == order.TurnRejected {
+			rejected[id] = c
 		}
 	}
-	if b, ok := o.cycles[id]; ok && o.line.Turn(id, b.pod) == order.TurnNone {
-		close(b.changed)
+	if c, ok := o.cycles[id]; ok && o.line.Turn(id, c.pod) == order.TurnNone {
+		close(c.changed)
 		delete(o.cycles, id)
 	}
 	o.mu.Unlock()
-	for _, cancel := range cancels {
-		cancel(rejection(id))
+	for id, c := range rejected {
+		c.cancel(rejection(id))
 	}
 }
 
-// rejection says why pods leave the line with the ordinal, which cannot be bound now.
+// rejection says why an ordinal leaves the line.
 func rejection(id identity.Identity) string {
-	return fmt.Sprintf("%s is not bound now, and who waits for its bind gives its node back", id.Name())
+	before, ok := order.Before(id)
+	if !ok {
+		return fmt.Sprintf("%s is being deleted", id.Name()) // It waits for nobody.
+	}
+	return fmt.Sprintf("%s gives its node back: it is being deleted, or %s, for whose bind it waits, has left its own", id.Name(), before.Name())
 }
 
 // turn tells where the pod stands on the line, and what is closed when that changes.

@@ -242,6 +242,7 @@ func TestWhoLeavesTakesAllAlongThatWaitBehind(t *testing.T) {
 		if a, b := status(two), status(three); a != "Unschedulable" || b != "Unschedulable" {
 			t.Errorf("behind one that left: %s, %s", a, b)
 		}
+		slices.Sort(o.cancelled)
 		if !slices.Equal(o.cancelled, []string{"web-2", "web-3"}) {
 			t.Errorf("the work of %v was ended", o.cancelled)
 		}

@@ -28,8 +28,10 @@ import (
 	schedulerscheme "k8s.io/kubernetes/pkg/scheduler/apis/config/scheme"
 
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/guard"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
@@ -39,6 +41,8 @@ import (
 type crowd struct {
 	*cluster
 	sets, members int
+	// order is what the pods ask for; empty: what the profile says.
+	order string
 
 	mu   sync.Mutex
 	dice *rand.Rand
@@ -47,7 +51,7 @@ type crowd struct {
 	failed  int
 	deleted int
 	// bound are the ordinals of each set in the order of their first binds.
-	bound map[string][]string
+	bound map[string][]int
 }
 
 // TestAllThatFitsIsBoundInOrderAndNothingIsStuck: while binds fail and pods are deleted,
@@ -58,7 +62,7 @@ func TestAllThatFitsIsBoundInOrderAndNothingIsStuck(t *testing.T) {
 	const sets, members, room = 20, 5, 60
 	seed := rand.Uint64()
 	inCluster(t, func(c *cluster) error {
-		o := &crowd{cluster: c, sets: sets, members: members, dice: rand.New(rand.NewPCG(seed, 0)), trouble: true, bound: map[string][]string{}}
+		o := &crowd{cluster: c, sets: sets, members: members, dice: rand.New(rand.NewPCG(seed, 0)), trouble: true, bound: map[string][]int{}}
 		if err := errors.Join(o.addNode("n0", room/2), o.addNode("n1", room/2), o.watchBinds(), o.startScheduler()); err != nil {
 			return err
 		}
@@ -93,6 +97,21 @@ func TestAllThatFitsIsBoundInOrderAndNothingIsStuck(t *testing.T) {
 	if t.Failed() {
 		t.Logf("the dice of this run had seed %d; the scheduler's own dice have none", seed)
 	}
+}
+
+// TestWithoutAnOrderTheTroubleMixesThemUp: the trouble of the test above is worth
+// something, for pods that ask for no order overtake each other in it.
+func TestWithoutAnOrderTheTroubleMixesThemUp(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		o := &crowd{cluster: c, sets: 10, members: 5, order: "None", dice: rand.New(rand.NewPCG(1, 0)), trouble: true, bound: map[string][]int{}}
+		if err := errors.Join(o.addNode("n0", 50), o.watchBinds(), o.startScheduler(), o.play(20*time.Second)); err != nil {
+			return err
+		}
+		if o.outOfOrder() == nil {
+			return fmt.Errorf("nobody overtook: %s", o.stuck())
+		}
+		return nil
+	})
 }
 
 func (o *crowd) addNode(name string, pods int64) error {
@@ -151,10 +170,14 @@ func (o *crowd) createMissing() error {
 
 func (o *crowd) createMember(set string, m int) error {
 	owner := metav1.NewControllerRef(&metav1.ObjectMeta{Name: set, UID: "uid"}, appsv1.SchemeGroupVersion.WithKind("StatefulSet"))
-	_, err := o.kube.CoreV1().Pods("default").Create(o.ctx, &v1.Pod{
+	pod := &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", set, m), OwnerReferences: []metav1.OwnerReference{*owner}},
 		Spec:       v1.PodSpec{SchedulerName: schedulermanifest.ProfileName, Containers: []v1.Container{{Name: "c", Image: "i"}}},
-	}, metav1.CreateOptions{})
+	}
+	if o.order != "" {
+		pod.Annotations = map[string]string{v1alpha1.BindOrderAnnotation: o.order}
+	}
+	_, err := o.kube.CoreV1().Pods("default").Create(o.ctx, pod, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return nil
 	}
@@ -189,10 +212,10 @@ func (o *crowd) watchBinds() error {
 			return
 		}
 		seen[pod.Name] = true
-		set, ordinal, _ := strings.Cut(pod.Name, "-")
+		id, _ := identity.Named(pod.Namespace, pod.Name)
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.bound[set] = append(o.bound[set], ordinal)
+		o.bound[id.Set] = append(o.bound[id.Set], int(id.Ordinal))
 	}
 	watch := informers.NewSharedInformerFactory(o.kube, 0)
 	_, err := watch.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{

@@ -45,6 +45,10 @@ func (pl *Holdfast) awaitTurn(ctx context.Context, pod *v1.Pod) *fwk.Status {
 				pl.announceTimeout(pod, order.TimeoutMessage(id, policy))
 			}
 		case <-ctx.Done():
+			// Who is rejected is cancelled, too, and the reason is the former.
+			if turn, _ := pl.order.turn(id, pod.UID); turn == order.TurnRejected {
+				continue
+			}
 			wait.outcome = waitCancelled
 			return fwk.AsStatus(fmt.Errorf("pod %s waits for its turn: %w", id, ctx.Err()))
 		}

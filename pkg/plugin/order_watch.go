@@ -109,8 +109,8 @@ func (o *bindOrder) podChanged(old, pod *v1.Pod) {
 // podGone ends what is kept of a pod. The scheduler's informer calls a pod gone that is
 // terminal, too; that one was bound.
 func (o *bindOrder) podGone(pod *v1.Pod) {
+	o.waits.end(pod.UID) // Whoever owns it by now.
 	if id, managed := o.identityOf(pod); managed {
-		o.waits.end(pod.UID)
 		o.leave(id, pod.UID)
 	}
 }
