@@ -274,6 +274,7 @@ func TestTheProfileIsTheOneOfTheCode(t *testing.T) {
 // TestPoliciesMeetInAnyOrder: policies are invoked in no order, and one whose match
 // conditions did not hold is not invoked again (docs/kubernetes-facts.md §12.12).
 func TestPoliciesMeetInAnyOrder(t *testing.T) {
+	ordinals := map[string]bool{}
 	for _, o := range built(t, base) {
 		p, ok := o.(*admissionv1.MutatingAdmissionPolicy)
 		if !ok {
@@ -283,10 +284,16 @@ func TestPoliciesMeetInAnyOrder(t *testing.T) {
 			t.Errorf("policy %s is not invoked again", p.Name)
 		}
 		for _, c := range p.Spec.MatchConditions {
+			if c.Name == "is-an-ordinal" {
+				ordinals[c.Expression] = true
+			}
 			if strings.Contains(c.Expression, "schedulerName") {
 				t.Errorf("policy %s, condition %s asks for what the other one changes", p.Name, c.Name)
 			}
 		}
+	}
+	if len(ordinals) != 1 {
+		t.Errorf("the policies do not agree on what an ordinal is: %v", slices.Collect(maps.Keys(ordinals)))
 	}
 }
 

@@ -126,6 +126,10 @@ func run(ctx context.Context, o *options.Options, g *guardOptions) error {
 		case <-guarding.Done():
 		}
 	}()
+	endServing, err := serve(ctx, s, g, x)
+	if err != nil {
+		return err
+	}
 	guarded := make(chan struct{})
 	go func() {
 		defer close(guarded)
@@ -133,6 +137,7 @@ func run(ctx context.Context, o *options.Options, g *guardOptions) error {
 			klog.FromContext(ctx).Error(err, "The guard ended, and with it the process")
 			klog.FlushAndExit(klog.ExitFlushTimeout, 1)
 		}
+		endServing()
 		stopScheduling()
 	}()
 	// Without leader election it returns, always with an error; with it, it ends the

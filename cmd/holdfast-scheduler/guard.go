@@ -30,6 +30,9 @@ type guardOptions struct {
 	leaseDuration  time.Duration
 	renewDeadline  time.Duration
 	retryPeriod    time.Duration
+
+	// watchDog tells whether the lease is held longer than it was renewed for.
+	watchDog *leaderelection.HealthzAdaptor
 }
 
 func newGuardOptions() *guardOptions {
@@ -39,6 +42,7 @@ func newGuardOptions() *guardOptions {
 		leaseDuration:  15 * time.Second,
 		renewDeadline:  10 * time.Second,
 		retryPeriod:    2 * time.Second,
+		watchDog:       leaderelection.NewLeaderHealthzAdaptor(20 * time.Second),
 	}
 	if g.leaseNamespace == "" {
 		g.leaseNamespace = "holdfast-system"
@@ -138,6 +142,7 @@ func (g *guardOptions) lead(ctx context.Context, config *rest.Config, work func(
 		RetryPeriod:     g.retryPeriod,
 		ReleaseOnCancel: true,
 		Name:            guardLease,
+		WatchDog:        g.watchDog,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(leading context.Context) {
 				working.Lock()

@@ -108,8 +108,10 @@ func TestInACluster(t *testing.T) {
 	c.play(t, []step{
 		{"the ordinals are bound, each with a record, an epoch and its guard", c.rollOut},
 		{"a pod that is force-deleted keeps its name while nobody knows whether it runs", c.forceDelete},
+		{"who watches sees that it is held, and hears it from the leader alone", c.isWatched},
 		{"nobody attests in another's name, and nobody takes back his word", c.attest},
 		{"the replacement is bound when the word counts", c.replace},
+		{"who watches sees that it was released", c.isCounted},
 		{"a word ends a graceful deletion that no kubelet answers", c.endDeletion},
 		{"a record that somebody removed is written again", c.removeRecord},
 		{"when the kubelets report the end, all of it goes by itself", c.scaleToZero},
@@ -192,6 +194,8 @@ type cluster struct {
 	processes []*process
 	// victim is the pod that is force-deleted, as it was.
 	victim *v1.Pod
+	// token is of an account that watches.
+	token string
 }
 
 // until is the other until, and gives up as soon as a process was refused something:

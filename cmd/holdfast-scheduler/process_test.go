@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"debug/elf"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -131,25 +128,15 @@ func (p *process) terminate(t *testing.T) {
 func (p *process) probe(t *testing.T, path string) {
 	t.Helper()
 	address := p.address + path
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	until(t, "GET "+address, func(ctx context.Context) error {
 		select {
 		case <-p.ended:
 			t.Fatal("the process has ended")
 		default:
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			return err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return err
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if response.StatusCode != http.StatusOK {
-			return errors.Join(err, fmt.Errorf("%s: %s", response.Status, body))
+		status, body, err := p.get(ctx, path, "")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("%d: %s", status, body)
 		}
 		return err
 	})
