@@ -2,6 +2,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -476,4 +477,28 @@ func TestAlertsAskForMetricsThatExist(t *testing.T) {
 	if err := yaml.UnmarshalStrict([]byte(rules), &groups); err != nil || !closed || groups["groups"] == nil {
 		t.Errorf("the rules are no YAML of rules: %v", err)
 	}
+}
+
+func TestExitCodesAreThoseOfTheCommand(t *testing.T) {
+	real := []string{"0"}
+	for _, f := range source(t, "cmd/holdfast") {
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || !strings.HasPrefix(spec.Names[0].Name, "exit") || len(spec.Values) == 0 {
+				return true
+			}
+			if code, ok := spec.Values[0].(*ast.BasicLit); ok && code.Kind == token.INT {
+				real = append(real, code.Value)
+			}
+			return true
+		})
+	}
+	var documented []string
+	program := ""
+	for _, r := range rows(t, "Exit codes") {
+		if program = cmp.Or(r[0], program); strings.HasPrefix(program, "holdfast ") {
+			documented = append(documented, r[1])
+		}
+	}
+	compare(t, "exit code", documented, real)
 }

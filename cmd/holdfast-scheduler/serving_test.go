@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,6 +15,9 @@ import (
 	v1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/informers"
+	schedulerserverconfig "k8s.io/kubernetes/cmd/kube-scheduler/app/config"
 )
 
 // monitorToken is the token of an account that may read what is served for monitoring.
@@ -137,4 +142,24 @@ func (c *cluster) isCounted(t *testing.T) {
 		`holdfast_held_identities{holder="HeldByGuard",reason="PredecessorInDoubt"} 0`,
 		`holdfast_oldest_hold_seconds 0`,
 	}, nil)
+}
+
+func TestAGuardThatIsStuckFailsTheProbes(t *testing.T) {
+	config := (&schedulerserverconfig.Config{InformerFactory: informers.NewSharedInformerFactory(nil, 0)}).Complete()
+	fails := errors.New("the guard has been on shop/web-0 for 6m")
+	guardWork := healthz.NamedCheck("guard-work", func(*http.Request) error { return fails })
+	h := pages(&config, checks{live: []healthz.HealthChecker{guardWork}, ready: []healthz.HealthChecker{guardWork}})
+	for _, want := range []int{http.StatusInternalServerError, http.StatusOK} {
+		for _, path := range []string{"/healthz", "/livez", "/readyz"} {
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+			if answer.Code != want {
+				t.Errorf("%s: %d, want %d", path, answer.Code, want)
+			}
+			if want != http.StatusOK && !strings.Contains(answer.Body.String(), "[-]guard-work failed") {
+				t.Errorf("%s does not name the check: %s", path, answer.Body)
+			}
+		}
+		fails = nil
+	}
 }
