@@ -24,6 +24,7 @@ func (f *feed) observeSize() {
 	metrics.ReachHas("CSINode", size.CSINodes)
 	metrics.ReachHas("CSIDriver", size.Drivers)
 	metrics.ReachHas("PersistentVolume", size.Volumes)
+	metrics.ReachHas("VolumeAttachment", size.Attachments)
 }
 
 // kindOf is the kind of an object of the index; of a tombstone nobody asks what it was.
@@ -37,6 +38,8 @@ func kindOf(object any) string {
 		return "CSINode"
 	case *storagev1.CSIDriver:
 		return "CSIDriver"
+	case *storagev1.VolumeAttachment:
+		return "VolumeAttachment"
 	default:
 		return "Other"
 	}
