@@ -310,7 +310,11 @@ func applyAdmission(ctx context.Context, c *genericapiserver.Config, resources s
 	initializers := slices.Concat([]admission.PluginInitializer{drained(ctx.Done())}, generic, kube)
 	plugins := kubeoptions.NewAdmissionOptions()
 	plugins.GenericAdmission.DisablePlugins = idlePlugins
-	return plugins.ApplyTo(c, shared, client, dyn, utilfeature.DefaultFeatureGate, c.EffectiveVersion, initializers...)
+	if err := plugins.ApplyTo(c, shared, client, dyn, utilfeature.DefaultFeatureGate, c.EffectiveVersion, initializers...); err != nil {
+		return err
+	}
+	c.AdmissionControl = &eventNames{next: c.AdmissionControl, given: map[string]int{}}
+	return nil
 }
 
 // drained tells admission plugins when to end, which otherwise they learn only from

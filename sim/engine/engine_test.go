@@ -258,3 +258,26 @@ func toleration(pod *corev1.Pod, taint string) int64 {
 	}
 	return -1
 }
+
+func TestEventsOfOneInstantAreKeptEach(t *testing.T) {
+	inCluster(t, engine.Options{Scheduler: engine.Stock}, func(ctx context.Context, c *engine.Cluster) error {
+		kube, err := kubernetes.NewForConfig(c.RESTConfig("test"))
+		if err != nil {
+			return err
+		}
+		for _, reason := range []string{"Held", "Released"} {
+			_, err := kube.CoreV1().Events("default").Create(ctx, &corev1.Event{
+				ObjectMeta:     metav1.ObjectMeta{Namespace: "default", Name: "web-0.1"},
+				InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "web-0"}, Reason: reason,
+			}, metav1.CreateOptions{})
+			if err != nil {
+				return err
+			}
+		}
+		all, err := kube.CoreV1().Events("default").List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=web-0"})
+		if err == nil && len(all.Items) != 2 {
+			t.Errorf("%d events, want both", len(all.Items))
+		}
+		return err
+	})
+}
