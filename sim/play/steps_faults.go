@@ -128,7 +128,11 @@ func (p *steps) restartScheduler(_ context.Context, s *scenario.Step) error {
 }
 
 func (p *steps) loseAnswer(_ context.Context, s *scenario.Step) error {
-	p.lose(s, s.LoseAnswer, true, "the request lands, and its answer is lost")
+	told := "the request lands, and its answer is lost"
+	if s.LoseAnswer.LandsAfter != nil {
+		told = "the request is sent, and is on its way"
+	}
+	p.lose(s, s.LoseAnswer, true, told)
 	return nil
 }
 
@@ -143,11 +147,12 @@ func (p *steps) lose(s *scenario.Step, r *scenario.LostRequest, lands bool, told
 	p.awaited = append(p.awaited, a)
 	p.cluster.Transport.Lose(inproc.Loss{
 		Request: inproc.Request{Component: r.Component, Verb: r.Verb, Resource: r.Resource},
-		Lands:   lands, ErrorAfter: r.ErrorAfter.Duration,
+		Lands:   lands, LandsAfter: valueOf(r.LandsAfter).Duration, ErrorAfter: r.ErrorAfter.Duration,
 		Came: func() {
 			a.came.Store(true)
 			p.seen.step(told)
 		},
+		Landed: func() { p.seen.step("the request lands") },
 	})
 }
 

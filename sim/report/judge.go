@@ -307,38 +307,39 @@ func shortWords(names []string) string {
 	return strings.Join(words, ", ")
 }
 
-// judgeEvents makes a check of every event that must have been seen.
+// judgeEvents makes a check of every event that must have been seen. One that is as
+// asked is enough, whatever else was said of the object.
 func judgeEvents(expected []scenario.Event, seen []Announcement) []Check {
 	var checks []Check
 	for _, e := range expected {
-		object := e.Kind + " " + scenario.QualifiedName(e.Name)
-		name := fmt.Sprintf("event %s on %s%s", e.Reason, object, momentWords(" at", e.First))
+		object := scenario.QualifiedName(e.Name)
+		name := fmt.Sprintf("event %s on %s %s%s", e.Reason, e.Kind, object, momentWords(" at", e.First))
 		if e.Note != "" {
 			name += ", which says: " + e.Note
 		}
-		var first *Announcement
-		noted := e.Note == ""
-		for i := range seen {
-			if a := &seen[i]; a.Reason == e.Reason && a.Kind == e.Kind && a.Name == scenario.QualifiedName(e.Name) {
-				if first == nil {
-					first = a
-				}
-				noted = noted || strings.Contains(a.Note, e.Note)
+		var others []string
+		found := false
+		for _, a := range seen {
+			if a.Reason != e.Reason || a.Kind != e.Kind || a.Name != object {
+				continue
 			}
+			found = found || within(e.First, &a.At) && strings.Contains(a.Note, e.Note)
+			others = append(others, "at "+format(a.At.Duration)+": "+a.Note)
 		}
 		switch {
-		case first == nil:
-			checks = append(checks, unless(name, "it was never seen"))
-		case !within(e.First, &first.At):
-			checks = append(checks, unless(name, "it was first seen at "+format(first.At.Duration)))
-		case !noted:
-			checks = append(checks, unless(name, "none says so; the first: "+first.Note))
-		default:
+		case found:
 			checks = append(checks, met(name))
+		case len(others) == 0:
+			checks = append(checks, unless(name, "it was never seen"))
+		default:
+			checks = append(checks, unless(name, "it was seen "+strings.Join(others[:min(len(others), eventsNamedMax)], "; ")))
 		}
 	}
 	return checks
 }
+
+// eventsNamedMax is how many others an event that was not seen is told with.
+const eventsNamedMax = 3
 
 func met(name string) Check { return Check{Name: name, OK: true} }
 

@@ -552,10 +552,11 @@ func TestJudgeEvents(t *testing.T) {
 		want  string
 	}{
 		"seen":                            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0"}},
-		"seen first in time":              {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", First: around("50s", "10s")}},
+		"seen in time":                    {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", First: around("50s", "10s")}},
+		"the second of them in time":      {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", First: around("3m", "10s"), Note: "attestation"}},
 		"said by any of them":             {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", Note: "attestation"}},
-		"first seen at another time":      {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", First: around("3m", "10s")}, want: "it was first seen at 1m"},
-		"said by none of them":            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", Note: "fence"}, want: "none says so; the first: No proof yet."},
+		"seen at another time":            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", First: around("5m", "10s")}, want: "it was seen at 1m: No proof yet.; at 3m: An attestation would release it."},
+		"said by none of them":            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "web-0", Note: "fence"}, want: "it was seen at 1m: No proof yet.; at 3m: An attestation would release it."},
 		"about an object of another kind": {event: scenario.Event{Reason: "Held", Kind: "StatefulSet", Name: "web-0"}, want: "it was never seen"},
 		"about another object":            {event: scenario.Event{Reason: "Held", Kind: "Pod", Name: "shop/web-0"}, want: "it was never seen"},
 		"of another reason":               {event: scenario.Event{Reason: "Released", Kind: "Pod", Name: "web-0"}, want: "it was never seen"},

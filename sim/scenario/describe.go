@@ -53,7 +53,11 @@ func (s *Step) describeLost() string {
 
 func (r *LostRequest) describe() string {
 	request := Request{Component: r.Component, Verb: r.Verb, Resource: r.Resource}
-	return fmt.Sprintf("%s, an error after %s", request.describe(), words(r.ErrorAfter))
+	text := fmt.Sprintf("%s, an error after %s", request.describe(), words(r.ErrorAfter))
+	if r.LandsAfter != nil {
+		text += ", and it lands after " + words(r.LandsAfter)
+	}
+	return text
 }
 
 func (s *Step) describeChange() string {

@@ -141,6 +141,9 @@ func TestDescribe(t *testing.T) {
 		"lose the answer when kube-scheduler sends its next create of pods/binding, an error after 45s": {
 			LoseAnswer: &LostRequest{Component: "kube-scheduler", Verb: "create", Resource: "pods/binding"},
 		},
+		"lose the answer when pod-garbage-collector sends its next delete of pods, an error after 45s, and it lands after 1m0s": {
+			LoseAnswer: &LostRequest{Component: "pod-garbage-collector", Verb: "delete", Resource: "pods", LandsAfter: minutes(1)},
+		},
 		"lose the request when statefulset-controller sends its next create of pods, an error after 1m0s": {
 			LoseRequest: &LostRequest{Component: "statefulset-controller", Verb: "create", Resource: "pods", ErrorAfter: minutes(1)},
 		},

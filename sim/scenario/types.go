@@ -234,8 +234,8 @@ type Step struct {
 	// DeleteObject is kubectl delete of any object, a Namespace too.
 	DeleteObject *DeleteObject `json:"deleteObject,omitempty"`
 
-	// LoseAnswer lets the answer to the next such request get lost: it takes effect,
-	// and who sent it gets an error.
+	// LoseAnswer lets the answer to the next such request get lost: it takes effect, at
+	// once or late, and who sent it gets an error.
 	LoseAnswer *LostRequest `json:"loseAnswer,omitempty"`
 	// LoseRequest lets the next such request get lost: it takes no effect, and who
 	// sent it gets the same error.
@@ -333,6 +333,9 @@ type LostRequest struct {
 	// ErrorAfter is how long the sender waits before it gets its error; 45s if absent,
 	// in which an HTTP/2 connection finds out that nobody answers.
 	ErrorAfter *metav1.Duration `json:"errorAfter,omitempty"`
+	// LandsAfter is how long the request of loseAnswer is on its way before it takes
+	// effect; at once if absent.
+	LandsAfter *metav1.Duration `json:"landsAfter,omitempty"`
 }
 
 // StartScheduler says how long the second process runs.
@@ -451,7 +454,7 @@ type Expectation struct {
 	Events []Event `json:"events,omitempty"`
 }
 
-// Event is a Kubernetes event that must have been seen.
+// Event is a Kubernetes event that must have been seen: one is enough that is as asked.
 type Event struct {
 	// Reason of the event, such as Held.
 	Reason string `json:"reason"`
@@ -459,10 +462,10 @@ type Event struct {
 	Kind string `json:"kind,omitempty"`
 	// Name of the object, [namespace/]name.
 	Name string `json:"name"`
-	// First is when the first one was seen.
-	First *Moment `json:"first,omitempty"`
-	// Note is a part of what one of them says.
+	// Note is a part of what it says.
 	Note string `json:"note,omitempty"`
+	// First is when it was first seen.
+	First *Moment `json:"first,omitempty"`
 }
 
 // Violation is a time span in which an invariant is broken.

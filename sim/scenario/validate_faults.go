@@ -88,6 +88,11 @@ func validateLost(s *Step, p *field.Path) field.ErrorList {
 		if d := r.ErrorAfter; d != nil && d.Duration < 0 {
 			errs = append(errs, field.Invalid(p.Child("errorAfter"), d.Duration.String(), "must not be negative"))
 		}
+		if lands := p.Child("landsAfter"); r.LandsAfter != nil && r == s.LoseRequest {
+			errs = append(errs, field.Forbidden(lands, "a request that is lost never lands"))
+		} else {
+			errs = append(errs, validateTimer(r.LandsAfter, lands)...)
+		}
 	}
 	return errs
 }

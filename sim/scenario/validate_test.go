@@ -164,11 +164,12 @@ func TestValidateSteps(t *testing.T) {
 		"a lost request that nobody sends, of a kind that cannot get lost": {
 			steps: []Step{
 				{At: at, LoseAnswer: &LostRequest{Verb: "watch", ErrorAfter: minutes(-1)}},
-				{At: at, LoseRequest: &LostRequest{Component: "holdfast-guard", Verb: "get", Resource: "pods"}},
+				{At: at, LoseRequest: &LostRequest{Component: "holdfast-guard", Verb: "get", Resource: "pods", LandsAfter: minutes(1)}},
 			},
 			want: []string{
 				`timeline[0].loseAnswer.component: Required value`, `timeline[0].loseAnswer.verb: Unsupported value: "watch"`,
 				`timeline[0].loseAnswer.resource: Required value`, `timeline[0].loseAnswer.errorAfter: Invalid value: "-1m0s"`,
+				`timeline[1].loseRequest.landsAfter: Forbidden: a request that is lost never lands`,
 				`timeline[1].loseRequest: Forbidden: the default scheduler has no guard`,
 			},
 		},

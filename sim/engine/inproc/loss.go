@@ -1,8 +1,10 @@
 package inproc
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -18,10 +20,13 @@ type Loss struct {
 	Request
 	// Lands: the request arrives and takes effect, and its answer gets lost.
 	Lands bool
+	// LandsAfter is how long it is on its way; 0: it lands at once.
+	LandsAfter time.Duration
 	// ErrorAfter is how long the sender waits before it gets an error.
 	ErrorAfter time.Duration
-	// Came is called when such a request was sent; nil: nobody is told.
-	Came func()
+	// Came is called when such a request was sent, and Landed when it has landed late;
+	// nil: nobody is told.
+	Came, Landed func()
 }
 
 // Lose lets the next such request get lost, over whichever connection it comes. Each
@@ -33,13 +38,23 @@ func (t *Transport) lose(l *Loss, handler http.Handler, req *http.Request) error
 	if l.Came != nil {
 		l.Came()
 	}
-	if l.Lands {
-		// The server is not told that nobody will read its answer.
-		served, cancel := context.WithCancel(context.WithoutCancel(req.Context()))
-		defer cancel()
-		newResponse(cancel).serve(handler, inbound(served, req))
-	} else if req.Body != nil {
-		_ = req.Body.Close()
+	body, err := whole(req)
+	if err != nil {
+		return err
+	}
+	// The server is not told that nobody will read its answer.
+	late := req.Clone(context.WithoutCancel(req.Context()))
+	late.Body = io.NopCloser(bytes.NewReader(body))
+	switch {
+	case l.Lands && l.LandsAfter > 0:
+		time.AfterFunc(l.LandsAfter, func() {
+			l.land(handler, late)
+			if l.Landed != nil {
+				l.Landed()
+			}
+		})
+	case l.Lands:
+		l.land(handler, late)
 	}
 	wait := time.NewTimer(l.ErrorAfter)
 	defer wait.Stop()
@@ -49,6 +64,22 @@ func (t *Transport) lose(l *Loss, handler http.Handler, req *http.Request) error
 	case <-req.Context().Done():
 		return req.Context().Err()
 	}
+}
+
+// land lets the server do what is asked.
+func (l *Loss) land(handler http.Handler, req *http.Request) {
+	ctx, cancel := context.WithCancel(req.Context())
+	defer cancel()
+	newResponse(cancel).serve(handler, inbound(ctx, req))
+}
+
+// whole reads what a request carries, for its sender takes it back when it gives up.
+func whole(req *http.Request) ([]byte, error) {
+	if req.Body == nil {
+		return nil, nil
+	}
+	defer func() { _ = req.Body.Close() }()
+	return io.ReadAll(req.Body)
 }
 
 // losses are those that still wait for their request.

@@ -3,7 +3,9 @@ package inproc
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,6 +80,39 @@ func TestALossEndsWithItsSendersPatience(t *testing.T) {
 		began := time.Now()
 		if _, err := (&http.Client{Transport: transport}).Do(req); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 10*time.Second {
 			t.Errorf("got %v after %s", err, time.Since(began))
+		}
+	})
+}
+
+func TestWhatIsLongOnItsWayLandsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var body string
+		var landed time.Duration
+		transport := &Transport{}
+		transport.Serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			data, err := io.ReadAll(r.Body)
+			if err != nil || r.Context().Err() != nil {
+				t.Errorf("body: %v, request: %v", err, r.Context().Err())
+			}
+			body, landed = string(data), time.Since(began)
+		}))
+		told := false
+		transport.Lose(Loss{
+			Request: Request{Component: "gc", Verb: "delete", Resource: "pods"},
+			Lands:   true, LandsAfter: time.Minute, ErrorAfter: 10 * time.Second, Landed: func() { told = true },
+		})
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://server.invalid/api/v1/namespaces/default/pods/web-0", strings.NewReader("now"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("User-Agent", "gc")
+		if _, err := (&http.Client{Transport: transport}).Do(req); !errors.Is(err, errConnectionLost) || time.Since(began) != 10*time.Second {
+			t.Errorf("got %v after %s", err, time.Since(began))
+		}
+		time.Sleep(time.Hour)
+		if body != "now" || landed != time.Minute || !told {
+			t.Errorf("%q landed after %s, told: %t", body, landed, told)
 		}
 	})
 }
