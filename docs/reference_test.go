@@ -224,7 +224,7 @@ func TestReasonsOfVerdictsAreThoseOfTheCode(t *testing.T) {
 	}
 	documented := rows(t, "Reasons of a verdict")
 	compare(t, "reason", first(documented), real)
-	passing := []tenancy.Reason{tenancy.ReasonNoRecord, tenancy.ReasonVacant, tenancy.ReasonOver, tenancy.ReasonSameIncarnation, "NoIdentity"}
+	passing := []tenancy.Reason{tenancy.ReasonNoRecord, tenancy.ReasonVacant, tenancy.ReasonOver, tenancy.ReasonSameIncarnation, tenancy.ReasonVolumeFree, tenancy.ReasonVolumeOnNode, "NoIdentity"}
 	for _, r := range documented {
 		if passes := slices.Contains(passing, tenancy.Reason(r[0])); passes != (r[1] == "passes") {
 			t.Errorf("%s is said to be one that %s", r[0], r[1])

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,15 +20,16 @@ import (
 // tenancies is how the framework names custom resources.
 const tenancies fwk.EventResource = "tenancies.v1alpha1.holdfast.dev"
 
-// EventsToRegister wakes a held pod on its own tenancy, one that waits for another
-// ordinal on that one's, and one without a node within reach on what widens its reach;
-// and on nothing else (L2). What else lets an ordinal go on, bindOrder watches by itself.
+// EventsToRegister wakes a held pod on its own tenancy, or those that name its volumes,
+// one that waits for another ordinal on that one's, and one without a node within reach
+// on what widens its reach; and on nothing else (L2). What else lets an ordinal go on,
+// bindOrder watches by itself.
 func (pl *Holdfast) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	return append([]fwk.ClusterEventWithHint{{
 		Event:             fwk.ClusterEvent{Resource: tenancies, ActionType: fwk.Add | fwk.Update | fwk.Delete},
 		PreQueueingHintFn: podOfTenancy,
 		QueueingHintFn:    wake,
-	}}, pl.eventsOfReach()...), nil
+	}}, slices.Concat(pl.eventsOfSharing(), pl.eventsOfReach())...), nil
 }
 
 // podOfTenancy names the pods that a change of a tenancy can concern: the one of its

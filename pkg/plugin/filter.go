@@ -8,10 +8,10 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// Filter refuses every node to a held pod, and a node out of reach to every pod,
-// nominated nodes included, which PreFilter's result would not reach
-// (docs/kubernetes-facts.md §0.10). It takes the verdicts from PreFilter, so that a
-// node costs one look-up; PreBind judges anew.
+// Filter refuses every node to a held pod, and a node that is out of reach, or cannot
+// share a volume that is in use, to every pod, nominated nodes included, which
+// PreFilter's result would not reach (docs/kubernetes-facts.md §0.10). It takes the
+// verdicts from PreFilter, so that a node costs one look-up; PreBind judges anew.
 func (pl *Holdfast) Filter(_ context.Context, state fwk.CycleState, _ *v1.Pod, node fwk.NodeInfo) *fwk.Status {
 	data, err := state.Read(gateKey)
 	if err != nil {
@@ -21,11 +21,15 @@ func (pl *Holdfast) Filter(_ context.Context, state fwk.CycleState, _ *v1.Pod, n
 	if found.verdict.Held {
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "node(s) refused: "+found.verdict.Message)
 	}
-	if !found.reach.Limited() {
+	if !found.reach.Limited() && len(found.shared) == 0 {
 		return nil
 	}
-	if name := node.Node().Name; !found.reach.Allows(name) {
+	name := node.Node().Name
+	if !found.reach.Allows(name) {
 		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, found.reach.Why(name).Message)
+	}
+	if why := refuseNode(found.shared, name); why != "" {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
 	}
 	return nil
 }

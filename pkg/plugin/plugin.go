@@ -3,11 +3,13 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/clock"
@@ -39,10 +41,12 @@ const (
 
 // Holdfast is the plugin of one profile.
 type Holdfast struct {
-	store     *store.Store
-	records   *records
-	kube      kubernetes.Interface
-	claims    corelisters.PersistentVolumeClaimLister
+	store   *store.Store
+	records *records
+	kube    kubernetes.Interface
+	claims  corelisters.PersistentVolumeClaimLister
+	// pods has the index podsByClaim.
+	pods      cache.Indexer
 	handle    fwk.Handle
 	feed      *feed
 	recorder  events.EventRecorder
@@ -85,11 +89,19 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 		if err := shared.feed.start(handle.SharedInformerFactory()); err != nil {
 			return nil, err
 		}
+		if shared.byVolume == nil {
+			return nil, fmt.Errorf("plugin %s needs the tenancies by volume: %w", Name, shared.indexed)
+		}
+		pods, err := indexPods(handle.SharedInformerFactory().Core().V1().Pods().Informer())
+		if err != nil {
+			return nil, err
+		}
 		pl := &Holdfast{
 			store:     shared.Store,
-			records:   &records{lister: shared.Tenancies},
+			records:   &records{lister: shared.Tenancies, indexer: shared.byVolume},
 			kube:      handle.ClientSet(),
 			claims:    handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims().Lister(),
+			pods:      pods,
 			handle:    handle,
 			feed:      shared.feed,
 			recorder:  handle.EventRecorder(),

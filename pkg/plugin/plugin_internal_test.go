@@ -17,10 +17,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	internalcache "k8s.io/kubernetes/pkg/scheduler/backend/cache"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/config"
@@ -73,11 +76,16 @@ func asUnstructured(t *testing.T, r *v1alpha1.Tenancy) *unstructured.Unstructure
 // tested against a real API server.
 func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*Holdfast, *events.FakeRecorder) {
 	t.Helper()
-	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, recordIndexers())
 	for _, object := range cached {
 		if err := indexer.Add(object); err != nil {
 			t.Fatal(err)
 		}
+	}
+	factory := informers.NewSharedInformerFactory(fake.NewClientset(), 0)
+	pods, err := indexPods(factory.Core().V1().Pods().Informer())
+	if err != nil {
+		t.Fatal(err)
 	}
 	recorder := events.NewFakeRecorder(8)
 	return &Holdfast{
@@ -85,8 +93,11 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 		bindPolicy:     order.Policy{Order: config.BindOrdinal},
 		orderAnnounced: newAnnounced(announcedMax),
 
-		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies"))},
+		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies")), indexer: indexer},
 		feed:      newFeed(),
+		claims:    factory.Core().V1().PersistentVolumeClaims().Lister(),
+		pods:      pods,
+		handle:    &snapshotHandle{snapshot: internalcache.NewEmptySnapshot()},
 		recorder:  recorder,
 		clock:     clocktesting.NewFakePassiveClock(time.Unix(1_700_000_000, 0)),
 		args:      scheme.Default(),
@@ -95,6 +106,14 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 		without:   sets.New(without...),
 	}, recorder
 }
+
+// snapshotHandle has the scheduler's snapshot.
+type snapshotHandle struct {
+	fwk.Handle
+	snapshot fwk.SharedLister
+}
+
+func (h *snapshotHandle) SnapshotSharedLister() fwk.SharedLister { return h.snapshot }
 
 // over is the word that every pod that was there is on the record.
 func over() <-chan struct{} {

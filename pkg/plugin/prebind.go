@@ -31,11 +31,11 @@ type bindState struct {
 // Clone returns the state itself: it never changes.
 func (s *bindState) Clone() fwk.StateData { return s }
 
-// PreBindPreFlight never says Skip for a managed pod, for then the framework would
-// not call PreBind. PreBind does not run beside others: what VolumeBinding's
-// PreBind provisions must be in the record.
-func (*Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.Pod, _ string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
-	if _, named := identity.Named(pod.Namespace, pod.Name); !named {
+// PreBindPreFlight never says Skip for a managed pod or one with a volume of one writer,
+// for then the framework would not call PreBind. PreBind does not run beside others:
+// what VolumeBinding's PreBind provisions must be in the record.
+func (pl *Holdfast) PreBindPreFlight(_ context.Context, _ fwk.CycleState, pod *v1.Pod, _ string) (*fwk.PreBindPreFlightResult, *fwk.Status) {
+	if _, named := identity.Named(pod.Namespace, pod.Name); !named && !pl.writes(pod) {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	return &fwk.PreBindPreFlightResult{AllowParallel: false}, nil
@@ -68,13 +68,14 @@ func (pl *Holdfast) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.P
 }
 
 // judgeUnguarded lets a pod through that gets no record, unless an unclean record has
-// its name.
+// its name or names a volume of it.
 func (pl *Holdfast) judgeUnguarded(ctx context.Context, pod *v1.Pod, nodeName string) *fwk.Status {
-	id, named := identity.Named(pod.Namespace, pod.Name)
-	if !named {
-		return nil
+	if id, named := identity.Named(pod.Namespace, pod.Name); named {
+		if err := pl.judgeLive(ctx, id, pod, nodeName); err != nil {
+			return failure(err)
+		}
 	}
-	if err := pl.judgeLive(ctx, id, pod, nodeName); err != nil {
+	if err := pl.judgeUsersLive(ctx, pod, nodeName); err != nil {
 		return failure(err)
 	}
 	return nil
@@ -96,6 +97,9 @@ func failure(err error) *fwk.Status {
 // a pod that the guard cannot keep. An error wraps tenancy.ErrHeld if it is a verdict.
 func (pl *Holdfast) writeAhead(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string) (*bindState, error) {
 	if err := pl.judgeLive(ctx, id, pod, nodeName); err != nil {
+		return nil, err
+	}
+	if err := pl.judgeUsersLive(ctx, pod, nodeName); err != nil {
 		return nil, err
 	}
 	if err := pl.ensureFinalizer(ctx, pod); err != nil {

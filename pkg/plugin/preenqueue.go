@@ -12,9 +12,9 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
-// PreEnqueue gates a pod whose identity has an unclean record: it costs no
-// scheduling attempt until its own tenancy wakes it (L3). It gates an ordinal, too, that
-// would be bound before its turn.
+// PreEnqueue gates a pod whose identity has an unclean record, or that uses a volume
+// which another's unclean record names: it costs no scheduling attempt until that
+// tenancy wakes it (L3). It gates an ordinal, too, that would be bound before its turn.
 func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	verdict := pl.gate(pod)
 	if verdict.Held {
@@ -30,16 +30,34 @@ func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 // gate is the judgement of PreEnqueue and PreFilter, from the cache. Until the pods
 // that were there are on the record it holds every pod of the profile. Then it goes by
 // the pod's name alone: an unclean record speaks for its name, and a pod that has lost
-// its owner, or never had one, may not run beside the old incarnation either.
+// its owner, or never had one, may not run beside the old incarnation either. Last it
+// goes by the pod's volumes.
 func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
+	verdict, _ := pl.judge(pod)
+	return verdict
+}
+
+// judge is gate, and where alone the volumes in use of a pod that is not held can be
+// shared.
+func (pl *Holdfast) judge(pod *v1.Pod) (tenancy.Verdict, []sharedNode) {
 	if verdict := pl.arrival.gate(pod); verdict.Held {
-		return verdict
+		return verdict, nil
 	}
-	id, named := identity.Named(pod.Namespace, pod.Name)
-	if !named || pl.without.Has(Gate) {
-		return tenancy.Verdict{}
+	if pl.without.Has(Gate) {
+		return tenancy.Verdict{}, nil
 	}
-	return pl.records.judge(id, pod.UID)
+	own := tenancy.Verdict{}
+	if id, named := identity.Named(pod.Namespace, pod.Name); named {
+		own = pl.records.judge(id, pod.UID)
+	}
+	if own.Held || len(pod.Spec.Volumes) == 0 {
+		return own, nil
+	}
+	others, shared := pl.judgeUsers(pod)
+	if others.Held {
+		return others, nil
+	}
+	return own, shared
 }
 
 // refusal is the status of a verdict. No preemption can release an identity,

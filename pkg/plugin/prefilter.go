@@ -18,6 +18,8 @@ const gateKey fwk.StateKey = Name + "/gate"
 type gateState struct {
 	verdict tenancy.Verdict
 	reach   reach.Verdict
+	// shared is where alone the pod's volumes that are in use can be used too.
+	shared []sharedNode
 }
 
 // Clone returns the state itself: it never changes.
@@ -30,10 +32,7 @@ func (s *gateState) Clone() fwk.StateData { return s }
 // that have no bound claim.
 func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	found := &gateState{}
-	_, named := identity.Named(pod.Namespace, pod.Name)
-	if named {
-		found.verdict = pl.gate(pod)
-	}
+	found.verdict, found.shared = pl.judge(pod)
 	if found.verdict.Held {
 		state.Write(gateKey, found)
 		return nil, refusal(found.verdict)
@@ -42,7 +41,8 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 		return nil, status
 	}
 	found.reach = pl.reachable(pod)
-	if !named && !found.reach.Limited() {
+	found.shared = append(found.shared, pl.sharedWith(pod, nodes)...)
+	if _, named := identity.Named(pod.Namespace, pod.Name); !named && !found.reach.Limited() && len(found.shared) == 0 {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	state.Write(gateKey, found)

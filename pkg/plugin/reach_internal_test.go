@@ -108,8 +108,10 @@ type lister struct {
 	nodes []fwk.NodeInfo
 }
 
-func (l lister) NodeInfos() fwk.NodeInfoLister { return l }
-func (l lister) List() ([]fwk.NodeInfo, error) { return l.nodes, nil }
+func (l lister) NodeInfos() fwk.NodeInfoLister       { return l }
+func (l lister) List() ([]fwk.NodeInfo, error)       { return l.nodes, nil }
+func (l lister) StorageInfos() fwk.StorageInfoLister { return l }
+func (l lister) IsPVCUsedByPods(string) bool         { return false }
 
 func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 	a, b, c := nodeIn("1", "a-0", "a"), nodeIn("2", "b-0", "b"), nodeIn("3", "b-1", "b")

@@ -38,23 +38,33 @@ type Shared struct {
 
 	feed  *feed
 	order bindOrder
+	// byVolume is the store of the tenancies' informer, with the index recordsByVolume;
+	// indexed is what went wrong with that.
+	byVolume cache.Indexer
+	indexed  error
 }
 
 // NewShared takes the tenancy lister from the dynamic informer factory that the
 // scheduler is given, and the real clock.
 func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFactory, adopted <-chan struct{}) *Shared {
+	tenancies := informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies"))
+	byVolume, err := indexRecords(tenancies.Informer())
 	return &Shared{
 		Store:     s,
 		Adopted:   adopted,
-		Tenancies: informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies")).Lister(),
+		Tenancies: tenancies.Lister(),
 		Clock:     clock.RealClock{},
 		feed:      newFeed(),
+		byVolume:  byVolume,
+		indexed:   err,
 	}
 }
 
 // records reads tenancies from the cache.
 type records struct {
 	lister cache.GenericLister
+	// indexer is the lister's store, with the index recordsByVolume.
+	indexer cache.Indexer
 }
 
 // judge says whether the cache lets the incarnation podUID of the identity

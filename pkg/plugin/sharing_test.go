@@ -1,0 +1,139 @@
+package plugin_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/plugin"
+)
+
+// use puts the incarnation of an ordinal on the record, with the claim and on node b.
+// With a pod it is that pod's.
+func (c *cluster) use(id identity.Identity, claim string, pod *v1.Pod) error {
+	inc := v1alpha1.Incarnation{PodUID: "other", Nodes: []v1alpha1.CandidateNode{{Name: "b"}},
+		Volumes: []v1alpha1.VolumeUse{{Claim: claim, AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}}}}
+	if pod != nil {
+		inc.PodUID = pod.UID
+	}
+	_, err := c.store.Open(c.ctx, id, inc, time.Now())
+	return err
+}
+
+// run creates the ordinal's pod and binds it to node b.
+func (c *cluster) run(id identity.Identity, claim string) (*v1.Pod, error) {
+	pod, err := c.createPod(func(p *v1.Pod) {
+		p.Name, p.OwnerReferences = id.Name(), nil
+		p.Spec.Volumes[0].PersistentVolumeClaim.ClaimName = claim
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pod, c.kube.CoreV1().Pods(pod.Namespace).Bind(c.ctx, &v1.Binding{
+		ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: v1.ObjectReference{Kind: "Node", Name: "b"}}, metav1.CreateOptions{})
+}
+
+// TestTheBindIsRefusedBesideAnotherWriter: PreBind judges live who else uses the volume,
+// also where the cache has not heard of it.
+func TestTheBindIsRefusedBesideAnotherWriter(t *testing.T) {
+	db := identity.Identity{Namespace: "default", Set: "db"}
+	for name, tc := range map[string]struct {
+		// before comes before the caches are filled, late after they stand still.
+		before, late func(c *cluster) error
+		claim        string // of the debug pod; that of db-0 if empty
+		without      []plugin.Defence
+		node         string // a if empty
+		want         fwk.Code
+		wantWhy      string
+	}{
+		"nobody uses it": {want: fwk.Success},
+		"the record is unclean, and its pod is nowhere": {
+			before: func(c *cluster) error { return c.use(db, "data-db-0", nil) },
+			want:   fwk.UnschedulableAndUnresolvable, wantWhy: "default/db-0",
+		},
+		"the record is unclean, with the check switched off": {
+			before: func(c *cluster) error { return c.use(db, "data-db-0", nil) }, without: []plugin.Defence{plugin.BindCheck},
+			want: fwk.Success,
+		},
+		"the cache has not heard of the record, and the claim's name tells whose it is": {
+			late: func(c *cluster) error { return c.use(db, "data-db-0", nil) },
+			want: fwk.UnschedulableAndUnresolvable, wantWhy: "default/db-0",
+		},
+		"the record is closed by now": {
+			before: func(c *cluster) error { return c.use(db, "data-db-0", nil) },
+			late: func(c *cluster) error {
+				_, err := c.store.Close(c.ctx, db, v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()})
+				return err
+			},
+			want: fwk.Success,
+		},
+		"its user runs on another node": {
+			before: func(c *cluster) error {
+				pod, err := c.run(db, "data-db-0")
+				return errors.Join(err, c.use(db, "data-db-0", pod))
+			},
+			want: fwk.UnschedulableAndUnresolvable, wantWhy: "in use by default/db-0 on node b",
+		},
+		"its user runs on the same node": {
+			before: func(c *cluster) error {
+				pod, err := c.run(db, "data-db-0")
+				return errors.Join(err, c.use(db, "data-db-0", pod))
+			},
+			node: "b", want: fwk.Success,
+		},
+		"a pod without a record runs on another node": {
+			before: func(c *cluster) error { _, err := c.run(db, "data-db-0"); return err },
+			want:   fwk.UnschedulableAndUnresolvable, wantWhy: "in use by default/db-0 on node b",
+		},
+		"another's claim of another's name": {
+			before: func(c *cluster) error {
+				return c.use(identity.Identity{Namespace: "default", Set: "restore"}, "data-db-0", nil)
+			},
+			want: fwk.UnschedulableAndUnresolvable, wantWhy: "default/restore-0",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inCluster(t, func(c *cluster) error {
+				c.id = db
+				if err := c.createClaim(); err != nil {
+					return err
+				}
+				if tc.before != nil {
+					if err := tc.before(c); err != nil {
+						return err
+					}
+				}
+				pl, err := c.plugin(tc.without...)
+				if err != nil {
+					return err
+				}
+				debug, err := c.createPod(func(p *v1.Pod) { p.Name, p.OwnerReferences = "debug", nil })
+				if err != nil {
+					return err
+				}
+				if tc.late != nil {
+					if err := tc.late(c); err != nil {
+						return err
+					}
+				}
+				node := tc.node
+				if node == "" {
+					node = "a"
+				}
+				status := pl.PreBind(c.ctx, newState(), debug, node)
+				if status.Code() != tc.want || !strings.Contains(status.Message(), tc.wantWhy) {
+					return fmt.Errorf("PreBind: %v %q, want %v %q", status.Code(), status.Message(), tc.want, tc.wantWhy)
+				}
+				return nil
+			})
+		})
+	}
+}
