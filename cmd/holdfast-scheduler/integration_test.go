@@ -332,7 +332,6 @@ func (c *cluster) admit(t *testing.T) {
 func (c *cluster) rollOut(t *testing.T) {
 	c.makeNodes(t)
 	c.apply(t, sample, clientSide)
-	c.applyAgainChangesNothing(t, sample, clientSide)
 	// The attestor's word will count here.
 	c.run(t, "create", "rolebinding", "attestor", "--namespace", shop, "--clusterrole=holdfast-attestor", "--user="+attestor)
 	c.until(t, "the scheduler says that web-0 does not fit: its claim has no volume yet", func(ctx context.Context) error {
