@@ -19,6 +19,8 @@ const (
 	ObjectsMax = 10_000
 	// StepsMax is the steps of a timeline.
 	StepsMax = 1000
+	// ReplicasMax is how many replicas a step may ask of a set.
+	ReplicasMax = 10_000
 	// ExpectationsMax is the entries of each list of an expectation.
 	ExpectationsMax = 1000
 )

@@ -10,9 +10,6 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// ReplicasMax is how many replicas a step may ask of a set.
-const ReplicasMax = 10_000
-
 // cascades are what can become of what a deleted object owns.
 var cascades = []metav1.DeletionPropagation{metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan}
 

@@ -111,6 +111,7 @@ func TestWhatIsLongOnItsWayLandsLate(t *testing.T) {
 			t.Errorf("got %v after %s", err, time.Since(began))
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if body != "now" || landed != time.Minute || !told {
 			t.Errorf("%q landed after %s, told: %t", body, landed, told)
 		}
