@@ -38,6 +38,8 @@ type Subject struct {
 	Incarnation *v1alpha1.Incarnation
 	// Nodes is what is known now of the nodes on the record.
 	Nodes Nodes
+	// Kubelets are what kubelets answered since the deletion was seen, oldest first.
+	Kubelets []KubeletSight
 	// Attestations are all of the record's.
 	Attestations []v1alpha1.Attestation
 }
@@ -80,6 +82,7 @@ func FactsOf(s Subject) Facts {
 	f.Machines = machinesOf(candidates, s.Nodes)
 	f.NewBoot = f.Bound && allBootedAnew(candidates, s.Nodes)
 	f.Fence = fenceOf(candidates, s.Nodes)
+	f.Observed = observed(inc, candidates, s.Kubelets)
 	return f
 }
 

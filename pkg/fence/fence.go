@@ -72,6 +72,9 @@ type Facts struct {
 	Machines Machines
 	// Fence is what the taints of their nodes say. It explains; Machines decides.
 	Fence Fence
+	// Observed: the kubelet of each of those machines was asked twice and had it neither
+	// among its pods nor among what runs.
+	Observed bool
 	// Attested: a human's statement names exactly this UID.
 	Attested bool
 }

@@ -10,18 +10,18 @@ import (
 )
 
 // allFacts returns every combination of every fact that decides: 4 sights, 3
-// container states, 4 states of the machines and 9 things that are so or not.
+// container states, 5 states of the machines and 10 things that are so or not.
 func allFacts() []Facts {
 	var out []Facts
 	for _, sight := range []Sight{SightUnknown, SightLive, SightFinal, SightGone} {
 		for _, containers := range []Containers{ContainersUnknown, ContainersRunning, ContainersStopped} {
 			for _, machines := range machinesByTrust {
-				for bits := range 1 << 9 {
+				for bits := range 1 << 10 {
 					on := func(bit int) bool { return bits&(1<<bit) != 0 }
 					out = append(out, Facts{
 						Sight: sight, Containers: containers, Machines: machines,
 						Deleting: on(0), Bound: on(1), Terminal: on(2), Filler: on(3), ContainerSeen: on(4),
-						PhaseByKubelet: on(5), SandboxGone: on(6), NewBoot: on(7), Attested: on(8),
+						PhaseByKubelet: on(5), SandboxGone: on(6), NewBoot: on(7), Attested: on(8), Observed: on(9),
 					})
 				}
 			}
@@ -98,6 +98,8 @@ func wantedOfOthers(f Facts) v1alpha1.EvidenceKind {
 	switch {
 	case f.Machines == MachinesRebooted:
 		return v1alpha1.Rebooted
+	case f.Observed:
+		return v1alpha1.Observed
 	case f.Machines == MachinesFenced:
 		return v1alpha1.Fenced
 	case f.Machines == MachinesRemoved || f.Machines == MachinesDown:
@@ -145,7 +147,7 @@ func TestASightThatNobodyKnowsNeverReleases(t *testing.T) {
 }
 
 // ofTheMachine are the kinds that say something of a machine that is silent.
-var ofTheMachine = []v1alpha1.EvidenceKind{v1alpha1.Rebooted, v1alpha1.Fenced, v1alpha1.NodeRemoved, v1alpha1.Attested}
+var ofTheMachine = []v1alpha1.EvidenceKind{v1alpha1.Observed, v1alpha1.Rebooted, v1alpha1.Fenced, v1alpha1.NodeRemoved, v1alpha1.Attested}
 
 func TestARunningContainerIsReleasedByNothingButTheEndOfItsMachineOrAnAttestation(t *testing.T) {
 	for _, f := range allFacts() {
@@ -203,6 +205,7 @@ func TestDoubtNeverReleases(t *testing.T) {
 		"the phase's author is not the kubelet":     func(f *Facts) { f.PhaseByKubelet = false },
 		"the sandbox is not known to be gone":       func(f *Facts) { f.SandboxGone = false },
 		"the boot is one that was seen, or unknown": func(f *Facts) { f.NewBoot = false },
+		"no kubelet answered":                       func(f *Facts) { f.Observed = false },
 		"one of the machines may run it":            func(f *Facts) { f.Machines = MachinesUnknown },
 		"the attestation is about another pod":      func(f *Facts) { f.Attested = false },
 	}
@@ -291,7 +294,7 @@ func TestTheTableIsOrderedProofsFirst(t *testing.T) {
 		}
 	}
 	want := []string{
-		"NeverBound", "KubeletConfirmedByPhase", "KubeletConfirmedBySandbox", "Rebooted",
+		"NeverBound", "KubeletConfirmedByPhase", "KubeletConfirmedBySandbox", "Rebooted", "Observed",
 		"Fenced", "NodeRemoved", "NodeRemovedWhenDown", "Attested",
 	}
 	if !slices.Equal(names, want) {

@@ -119,6 +119,9 @@ var (
 	rebooted = Condition{"two boots of its machine since the deletion", func(f Facts) bool {
 		return f.Machines == MachinesRebooted
 	}}
+	observedTwice = Condition{"two answers of its kubelet without it", func(f Facts) bool {
+		return f.Observed
+	}}
 	fenced = Condition{"a fence of its node", func(f Facts) bool {
 		return f.Machines == MachinesFenced
 	}}
@@ -185,6 +188,16 @@ var (
 			"Before the assertions, because it rests on nobody's word.",
 	}
 
+	// After Rebooted, which needs no question; before the assertions, because a kubelet
+	// has spoken.
+	observedGone = Rule{
+		Name: "Observed", Kind: v1alpha1.Observed,
+		Conditions: []Condition{deletedOrGone, observedTwice},
+		Detail:     "its kubelet was asked twice, and had it neither among its pods nor among what runs",
+		Why: "What the kubelet does not have it does not run, and what it has not been given again it will not start: the deletion was seen before the first answer, and the kubelet is one that lists anew after a restart (H7). " +
+			"Two answers, because one can miss a container that is just being made (P4), from the same boot, and of a pod that a kubelet once reported, so that none is still to hear of it (H20). Before the assertions, because it rests on nobody's word but the kubelet's.",
+	}
+
 	// Before NodeRemoved, because it was read again live a moment ago, and because a
 	// mixture of machines is as good as the weakest: machines that count as fenced may
 	// be rebooted, machines that count as removed may be fenced.
@@ -228,5 +241,5 @@ var (
 	}
 
 	// rules is the order in which Judge tries them; the first that matches wins.
-	rules = Table{neverBound, kubeletConfirmed, kubeletConfirmedBySandbox, rebootedTwice, fencedOff, nodeRemoved, nodeRemovedWhenDown, attestedOver}
+	rules = Table{neverBound, kubeletConfirmed, kubeletConfirmedBySandbox, rebootedTwice, observedGone, fencedOff, nodeRemoved, nodeRemovedWhenDown, attestedOver}
 )

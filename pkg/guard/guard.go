@@ -79,7 +79,9 @@ type Guard struct {
 	cloudEvents *cache.Reflector
 
 	// readers are pods of which it is known that no claim of theirs has a single writer.
-	readers  *uids
+	readers *uids
+	// answers are what kubelets said of incarnations in doubt.
+	answers  *kubeletAnswers
 	adoption *adoption
 	finals   *finals
 	// queue has the identities to reconcile, notes those whose record is to be told of
@@ -128,6 +130,7 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 		tenancies:   externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
 		nodes:       newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
 		readers:     newUIDs(readersMax),
+		answers:     newKubeletAnswers(),
 		adoption:    newAdoption(),
 		finals:      newFinals(finalsMax),
 		queue:       newQueue("guard"),

@@ -39,6 +39,7 @@ const patience = 2 * time.Minute
 // cluster is a real API server with one node and no controller but the guard.
 type cluster struct {
 	ctx context.Context
+	api *engine.APIServer
 	// id is the ordinal that the test is about.
 	id identity.Identity
 	// kube is the user's client, kubelet the one of node a's kubelet.
@@ -102,7 +103,7 @@ func newCluster(ctx context.Context) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{ctx: ctx, id: identity.Identity{Namespace: "default", Set: "web"}, kube: kube, kubelet: kubelet, records: records, store: store.New(records), wire: w}
+	c := &cluster{ctx: ctx, api: api, id: identity.Identity{Namespace: "default", Set: "web"}, kube: kube, kubelet: kubelet, records: records, store: store.New(records), wire: w}
 	c.newGuard = func(given ...guard.Options) *guard.Guard {
 		var o guard.Options
 		for _, o = range given {

@@ -210,8 +210,13 @@ func (g *Guard) judge(ctx context.Context, record *v1alpha1.Tenancy, t tenant) (
 		// Not before: until the deletion was seen and the nodes were read after it, the
 		// record may not know yet on which machines the pod was started.
 		subject.Nodes = g.nodes.around(names)
+		subject.Kubelets = g.answers.get(t.uid)
 	}
 	verdict := g.rules.Judge(fence.FactsOf(subject))
+	if !verdict.Release && g.askKubelets(ctx, record, t) {
+		subject.Kubelets = g.answers.get(t.uid)
+		verdict = g.rules.Judge(fence.FactsOf(subject))
+	}
 	if verdict.Kind != v1alpha1.Fenced && verdict.Kind != v1alpha1.NodeRemoved {
 		return verdict, nil
 	}

@@ -90,6 +90,8 @@ func sourceOf(kind v1alpha1.EvidenceKind, record *v1alpha1.Tenancy, t tenant) st
 	switch kind {
 	case v1alpha1.KubeletConfirmed:
 		return "kubelet of node " + t.pod.Spec.NodeName
+	case v1alpha1.Observed:
+		return "kubelet of node " + strings.Join(nodeNamesOf(incarnationOf(record)), ", ")
 	case v1alpha1.Rebooted, v1alpha1.Fenced, v1alpha1.NodeRemoved:
 		return "node " + strings.Join(nodeNamesOf(incarnationOf(record)), ", ")
 	case v1alpha1.Attested:

@@ -235,7 +235,7 @@ func addLaterBoot(node *v1alpha1.CandidateNode, boot string, stale bool) (change
 // first receipt as it is.
 func Close(record *v1alpha1.Tenancy, ev v1alpha1.Evidence) (v1alpha1.TenancyStatus, error) {
 	switch ev.Kind {
-	case v1alpha1.NeverBound, v1alpha1.KubeletConfirmed, v1alpha1.Rebooted,
+	case v1alpha1.NeverBound, v1alpha1.KubeletConfirmed, v1alpha1.Rebooted, v1alpha1.Observed,
 		v1alpha1.Fenced, v1alpha1.NodeRemoved, v1alpha1.Attested:
 	default:
 		return v1alpha1.TenancyStatus{}, fmt.Errorf("%w %q", ErrUnknownEvidence, ev.Kind)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,6 +99,8 @@ type APIServer struct {
 	Store Store
 	// Transport carries all requests to it.
 	Transport *inproc.Transport
+	// kubelets answer for the node proxy; nil: nobody does.
+	kubelets atomic.Pointer[func(node string) http.Handler]
 }
 
 // RESTConfig is the configuration of a client. The user agent is also the user's
@@ -139,7 +142,7 @@ func startAPIServer(ctx context.Context, kind StoreKind) (*APIServer, error) {
 		server.Destroy()
 		store.Close()
 	})
-	a.Transport.Serve(handler)
+	a.Transport.Serve(a.withKubelets(handler))
 	server.RunPostStartHooks(ctx)
 	if err := a.waitUntilFurnished(ctx); err != nil {
 		return nil, err

@@ -90,6 +90,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if err != nil {
 		return nil, err
 	}
+	cluster.ServeKubelets(w.KubeletServer)
 	if err := w.Start(ctx); err != nil {
 		return nil, err
 	}

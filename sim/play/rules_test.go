@@ -19,6 +19,7 @@ var needs = map[string]struct{ scenario, wantUnmet string }{
 	"KubeletConfirmedByPhase":   {"evidence/deleted-before-it-ran", "default/db-0 is Running at the end"},
 	"KubeletConfirmedBySandbox": {"evidence/node-deleted-by-mistake", "default/web-0 is Running at the end"},
 	"Rebooted":                  {"evidence/two-reboots", "default/web-0 is held by the scheduler"},
+	"Observed":                  {"hazards/force-delete-on-a-connected-node", "default/web-0 is held by the scheduler"},
 	"Fenced":                    {"evidence/out-of-service", "default/web-0 is held by the guard"},
 	"NodeRemoved":               {"evidence/cloud-instance-terminated", "default/web-0 is Running at the end"},
 	"NodeRemovedWhenDown":       {"evidence/node-removed-when-down", "default/web-0 is Running at the end"},

@@ -112,6 +112,13 @@ func (c *podConfig) seen() bool {
 // has says whether the pod was there when the source last spoke.
 func (c *podConfig) has(uid types.UID) bool { return c.get(uid) != nil }
 
+// uids are those of all pods that were there when the source last spoke, sorted.
+func (c *podConfig) uids() []types.UID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.pods))
+}
+
 // get returns the pod as last heard, or nil. It must not be written to.
 func (c *podConfig) get(uid types.UID) *corev1.Pod {
 	c.mu.Lock()

@@ -272,6 +272,9 @@ const (
 	// Rebooted: every machine that it may have run on has booted twice since its
 	// deletion was first seen.
 	Rebooted EvidenceKind = "Rebooted"
+	// Observed: the kubelet of every machine that it may run on was asked twice, and had
+	// it neither among its pods nor among what runs.
+	Observed EvidenceKind = "Observed"
 	// Fenced: a taint that says that the node is out of service, or shut down, was
 	// set on it while it was not Ready. Somebody's word.
 	Fenced EvidenceKind = "Fenced"
