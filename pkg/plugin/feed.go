@@ -9,6 +9,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
+	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/pkg/reach"
 )
@@ -127,6 +128,18 @@ func (f *feed) judgeAnew(n need) reach.Verdict {
 		f.readAttachments(use.Volume)
 	}
 	return f.index.Judge(n.uses, n.departure)
+}
+
+// rooms tells what the nodes, one after the other, have to do with the volumes.
+func (f *feed) rooms(nodes []fwk.NodeInfo, uses []reach.Use) []reach.Room {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.prepare(need{uses: uses})
+	rooms := make([]reach.Room, 0, len(nodes))
+	for _, node := range nodes {
+		rooms = append(rooms, f.index.RoomOn(node.Node().Name, uses))
+	}
+	return rooms
 }
 
 // matches tells whether a node with the labels has all that the volumes' affinity asks.

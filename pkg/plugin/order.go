@@ -46,6 +46,8 @@ type bindOrder struct {
 // bindingCycle is what a pod on the line goes through.
 type bindingCycle struct {
 	pod types.UID
+	// node is where it goes.
+	node string
 	// changed is closed when its turn changes.
 	changed chan struct{}
 	// cancel ends what other plugins do for it before the bind.
@@ -124,8 +126,8 @@ func (o *bindOrder) boundOnce(id identity.Identity) bool {
 	return err == nil && tenancy.BoundOnce(record)
 }
 
-// enter puts the pod on the line, unless the verdict is that it waits.
-func (o *bindOrder) enter(id identity.Identity, pod *v1.Pod, policy order.Policy, cancel func(why string)) order.Verdict {
+// enter puts the pod, which was given the node, on the line, unless the verdict is that it waits.
+func (o *bindOrder) enter(id identity.Identity, pod *v1.Pod, node string, policy order.Policy, cancel func(why string)) order.Verdict {
 	facts := o.facts(id, pod, policy)
 	var verdict order.Verdict
 	o.change(id, func(l *order.Line) []identity.Identity {
@@ -136,7 +138,7 @@ func (o *bindOrder) enter(id identity.Identity, pod *v1.Pod, policy order.Policy
 		if earlier, ok := o.cycles[id]; ok {
 			close(earlier.changed)
 		}
-		o.cycles[id] = bindingCycle{pod: pod.UID, changed: make(chan struct{}), cancel: cancel}
+		o.cycles[id] = bindingCycle{pod: pod.UID, node: node, changed: make(chan struct{}), cancel: cancel}
 		return moved
 	})
 	if !verdict.Waits {

@@ -45,7 +45,7 @@ type Holdfast struct {
 	records *records
 	kube    kubernetes.Interface
 	claims  corelisters.PersistentVolumeClaimLister
-	// pods has the index podsByClaim.
+	// pods has the indices podsByClaim and podsByOwner.
 	pods      cache.Indexer
 	handle    fwk.Handle
 	feed      *feed
@@ -67,6 +67,8 @@ var (
 	_ fwk.PreFilterPlugin   = (*Holdfast)(nil)
 	_ fwk.FilterPlugin      = (*Holdfast)(nil)
 	_ fwk.PostFilterPlugin  = (*Holdfast)(nil)
+	_ fwk.PreScorePlugin    = (*Holdfast)(nil)
+	_ fwk.ScorePlugin       = (*Holdfast)(nil)
 	_ fwk.ReservePlugin     = (*Holdfast)(nil)
 	_ fwk.PreBindPlugin     = (*Holdfast)(nil)
 	_ fwk.BindPlugin        = (*Holdfast)(nil)

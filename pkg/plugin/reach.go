@@ -38,7 +38,7 @@ func (pl *Holdfast) usesOf(pod *v1.Pod) []reach.Use {
 		if err != nil || claim.Spec.VolumeName == "" {
 			continue
 		}
-		uses = append(uses, reach.Use{Claim: name, Volume: claim.Spec.VolumeName, SingleWriter: reach.SingleWriter(claim.Spec.AccessModes)})
+		uses = append(uses, reach.Use{Claim: name, Volume: claim.Spec.VolumeName, SingleWriter: tenancy.SingleWriter(claim.Spec.AccessModes)})
 	}
 	return uses
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -108,8 +109,16 @@ type lister struct {
 	nodes []fwk.NodeInfo
 }
 
-func (l lister) NodeInfos() fwk.NodeInfoLister       { return l }
-func (l lister) List() ([]fwk.NodeInfo, error)       { return l.nodes, nil }
+func (l lister) NodeInfos() fwk.NodeInfoLister { return l }
+func (l lister) List() ([]fwk.NodeInfo, error) { return l.nodes, nil }
+func (l lister) Get(name string) (fwk.NodeInfo, error) {
+	for _, node := range l.nodes {
+		if node.Node().Name == name {
+			return node, nil
+		}
+	}
+	return nil, fmt.Errorf("no node %s", name)
+}
 func (l lister) StorageInfos() fwk.StorageInfoLister { return l }
 func (l lister) IsPVCUsedByPods(string) bool         { return false }
 

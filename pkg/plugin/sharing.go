@@ -257,21 +257,27 @@ func boundTo(record *v1alpha1.Tenancy, pod *v1.Pod) string {
 // podsByClaim is the index of bound pods by the claims that they use.
 const podsByClaim = Name + "/claim"
 
-// indexPods makes the index, unless the plugin of another profile has.
+// indexPods makes the indices of pods, unless the plugin of another profile has.
 func indexPods(pods cache.SharedIndexInformer) (cache.Indexer, error) {
-	err := pods.AddIndexers(cache.Indexers{podsByClaim: func(obj any) ([]string, error) {
-		pod, ok := obj.(*v1.Pod)
-		if !ok || pod.Spec.NodeName == "" {
-			return nil, nil
-		}
-		var keys []string
-		for _, claim := range tenancy.ClaimsOf(pod) {
-			keys = append(keys, pod.Namespace+"/"+claim)
-		}
-		return keys, nil
-	}})
+	err := pods.AddIndexers(podIndexers())
 	if _, made := pods.GetIndexer().GetIndexers()[podsByClaim]; made {
 		return pods.GetIndexer(), nil
 	}
 	return nil, fmt.Errorf("%s: index of pods: %w", Name, err)
+}
+
+func podIndexers() cache.Indexers {
+	return cache.Indexers{podsByClaim: claimsOfPod, podsByOwner: ownerOfPod}
+}
+
+func claimsOfPod(obj any) ([]string, error) {
+	pod, ok := obj.(*v1.Pod)
+	if !ok || pod.Spec.NodeName == "" {
+		return nil, nil
+	}
+	var keys []string
+	for _, claim := range tenancy.ClaimsOf(pod) {
+		keys = append(keys, pod.Namespace+"/"+claim)
+	}
+	return keys, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,12 +13,14 @@ import (
 
 // attachment is a VolumeAttachment of a PersistentVolume.
 type attachment struct {
-	name, volume, node string
+	name, volume, node, driver string
 	// failing: a detach has failed, so the controller counts the attachment as
 	// uncertain, which keeps no other node from attaching (docs/kubernetes-facts.md H11).
 	failing bool
 	// deleting: its deletion has been asked for.
 	deleting bool
+	// failedAt is when attaching failed last; zero if it did not.
+	failedAt time.Time
 }
 
 // SetAttachment takes a state of a VolumeAttachment.
@@ -30,11 +33,15 @@ func (x *Index) SetAttachment(va *storagev1.VolumeAttachment) bool {
 		return true // An inline volume is no claim's.
 	}
 	a := &attachment{
-		name: va.Name, volume: *va.Spec.Source.PersistentVolumeName, node: va.Spec.NodeName,
+		name: va.Name, volume: *va.Spec.Source.PersistentVolumeName, node: va.Spec.NodeName, driver: va.Spec.Attacher,
 		failing: va.Status.DetachError != nil, deleting: va.DeletionTimestamp != nil,
+	}
+	if e := va.Status.AttachError; e != nil {
+		a.failedAt = e.Time.Time
 	}
 	x.attachments[a.name] = a
 	insert(x.attached, a.volume, a)
+	insert(x.attachedAt, a.node, a)
 	return true
 }
 
@@ -51,6 +58,7 @@ func (x *Index) detach(name string) {
 	if a := x.attachments[name]; a != nil {
 		delete(x.attachments, name)
 		remove(x.attached, a.volume, a)
+		remove(x.attachedAt, a.node, a)
 	}
 }
 

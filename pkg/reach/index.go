@@ -39,6 +39,9 @@ type Index struct {
 
 	attachments map[string]*attachment
 	attached    map[string]sets.Set[*attachment] // volume to its attachments
+	attachedAt  map[string]sets.Set[*attachment] // node to its attachments
+	// slots is how many volumes of a driver can be attached to a node, where there is a limit.
+	slots map[string]map[string]int
 
 	nodeVersions, csiNodeVersions, driverVersions, volumeVersions, attachmentVersions *versions
 
@@ -79,9 +82,11 @@ func NewIndex() *Index {
 		byKey:    map[string]sets.Set[*place]{},
 		loose:    sets.New[*place](),
 		csiNodes: map[string]sets.Set[string]{},
+		slots:    map[string]map[string]int{},
 
 		attachments: map[string]*attachment{},
 		attached:    map[string]sets.Set[*attachment]{},
+		attachedAt:  map[string]sets.Set[*attachment]{},
 
 		nodeVersions: newVersions(), csiNodeVersions: newVersions(), driverVersions: newVersions(),
 		volumeVersions: newVersions(), attachmentVersions: newVersions(),
@@ -163,9 +168,15 @@ func (x *Index) SetCSINode(c *storagev1.CSINode) bool {
 		return false
 	}
 	registered := sets.New[string]()
+	slots := map[string]int{}
 	for i := range c.Spec.Drivers {
-		registered.Insert(c.Spec.Drivers[i].Name)
+		d := &c.Spec.Drivers[i]
+		registered.Insert(d.Name)
+		if d.Allocatable != nil && d.Allocatable.Count != nil {
+			slots[d.Name] = int(*d.Allocatable.Count)
+		}
 	}
+	x.slots[c.Name] = slots
 	x.register(c.Name, registered)
 	return true
 }
@@ -175,6 +186,7 @@ func (x *Index) DeleteCSINode(c *storagev1.CSINode) bool {
 	if !x.csiNodeVersions.remove(c.Name, c.ResourceVersion) {
 		return false
 	}
+	delete(x.slots, c.Name)
 	x.register(c.Name, nil)
 	return true
 }

@@ -246,7 +246,7 @@ func (x *Index) mustBeTidy(t *testing.T) {
 	for _, name := range drivers {
 		x.DeleteDriver(&storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: "1000000"}})
 	}
-	if x.Len() != (Size{}) || len(x.values)+len(x.byLabel)+len(x.byKey)+len(x.loose) != 0 {
+	if x.Len() != (Size{}) || len(x.values)+len(x.byLabel)+len(x.byKey)+len(x.loose)+len(x.slots)+len(x.attachedAt) != 0 {
 		t.Errorf("left over: %+v, %v %v %v %v", x.Len(), x.values, x.byLabel, x.byKey, x.loose)
 	}
 }

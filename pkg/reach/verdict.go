@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
@@ -27,15 +26,8 @@ const (
 type Use struct {
 	Claim  string
 	Volume string
-	// SingleWriter: see SingleWriter.
+	// SingleWriter: one node may write the volume at a time (tenancy.SingleWriter).
 	SingleWriter bool
-}
-
-// SingleWriter tells whether a volume that is used in these modes may be attached to
-// one node only. It is upstream's rule: a mode that lets many nodes in frees from it,
-// and so do no modes at all (docs/kubernetes-facts.md §5).
-func SingleWriter(modes []v1.PersistentVolumeAccessMode) bool {
-	return len(modes) > 0 && !slices.Contains(modes, v1.ReadWriteMany) && !slices.Contains(modes, v1.ReadOnlyMany)
 }
 
 // Verdict says from which nodes all volumes of a pod can be used. The zero Verdict
