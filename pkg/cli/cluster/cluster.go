@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -86,6 +87,8 @@ func Explain(err error) error {
 		return nil
 	case Unserved(err):
 		return errNotInstalled
+	case utilnet.IsConnectionRefused(err):
+		return fmt.Errorf("the cluster cannot be reached: %w: is its address right, in the kubeconfig, --context or --server?", err)
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%w: the credentials of the kubeconfig do not count there", err)
 	case !apierrors.IsForbidden(err) || strings.Contains(err.Error(), "AdmissionPolicy"):

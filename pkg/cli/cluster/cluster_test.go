@@ -3,7 +3,11 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -46,7 +50,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"credentials that do not count": {
 			err: apierrors.NewUnauthorized("no"), want: "credentials of the kubeconfig",
 		},
-		"any other": {err: errors.New("connection refused"), want: "connection refused"},
+		"nobody answers": {
+			err:  &url.Error{Op: "Get", URL: "http://localhost:8080", Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}},
+			want: "is its address right",
+		},
+		"any other": {err: errors.New("it rains"), want: "it rains", not: "address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Explain(tc.err)
