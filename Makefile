@@ -3,7 +3,8 @@ GO ?= go
 HEAVY = -p 1 -timeout 30m
 # What the race detector runs over: everything that does not link the API server,
 # which does not fit into its memory and time.
-RACE = ./pkg/apis/... ./pkg/cli/status/... ./pkg/cli/attest/... ./pkg/explain/... ./pkg/identity/... ./pkg/tenancy ./pkg/fence/... ./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
+RACE = ./pkg/apis/... ./pkg/cli/status/... ./pkg/cli/attest/... ./pkg/explain/... ./pkg/fence/... ./pkg/identity/... ./pkg/metrics ./pkg/order ./pkg/protect ./pkg/rank ./pkg/reach ./pkg/tenancy \
+	./sim/check/... ./sim/report/... ./sim/scenario/... ./sim/engine/etcdmem/... ./sim/engine/etcdreal/... ./sim/engine/inproc/...
 
 # What the fuzzer feeds, package:target, and for how long.
 FUZZ = ./pkg/apis/config/scheme:FuzzDecode ./sim/scenario:FuzzDecode
