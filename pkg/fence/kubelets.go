@@ -1,6 +1,7 @@
 package fence
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,12 +17,13 @@ const ObservationGapMin = 3 * time.Second
 
 // KubeletSight is a kubelet's answer to what pods it has and what runs.
 type KubeletSight struct {
-	// Node is the Node object, read live right before.
+	// Node is the Node object, read live right before, and the same right after.
 	Node *v1.Node
 	// Absent: the pod's UID was neither among its pods nor among what runs.
 	Absent bool
-	// Asked is when it was asked.
-	Asked time.Time
+	// Answered is when its last word came; the next question is asked no sooner than
+	// ObservationGapMin later.
+	Answered time.Time
 }
 
 // Observable tells whether two answers of kubelets could prove the end of an
@@ -29,7 +31,39 @@ type KubeletSight struct {
 // had taken it on. One that has never reported it may not have heard of it yet, and
 // start it late (H20).
 func Observable(inc *v1alpha1.Incarnation) bool {
-	return inc != nil && inc.ContainerSeen && len(inc.Nodes) > 0
+	return inc != nil && inc.Reported && len(inc.Nodes) > 0
+}
+
+const (
+	// configSource is where a kubelet has a pod from (k8s.io/kubernetes
+	// pkg/kubelet/types, ConfigSourceAnnotationKey), apiSource that it has it from the API.
+	configSource = "kubernetes.io/config.source"
+	apiSource    = "api"
+)
+
+// Answers says why a list of the kubelet's pods is no answer of the node; empty if it is
+// one. An address may have passed to another machine, whose kubelet lacks every pod of
+// this one. And a kubelet that has just been started lacks those that it has not yet
+// taken from the API, and may start them from a list older than their deletion: one
+// that has a pod of the API's has taken them.
+func Answers(node string, pods v1.PodList) string {
+	fromAPI := false
+	for i := range pods.Items {
+		p := &pods.Items[i]
+		if p.Spec.NodeName != node {
+			return fmt.Sprintf("it has a pod of node %q", p.Spec.NodeName)
+		}
+		fromAPI = fromAPI || p.Annotations[configSource] == apiSource
+	}
+	if !fromAPI {
+		return "it has no pod of the API's, so it may not have heard of them yet"
+	}
+	return ""
+}
+
+// SameBoot tells whether two states are of one Node object, machine and boot.
+func SameBoot(a, b *v1.Node) bool {
+	return a.UID == b.UID && MachineOf(a) == MachineOf(b) && boot(a) == boot(b)
 }
 
 // observed tells whether every candidate's kubelet was asked twice, on one boot, and
@@ -55,7 +89,7 @@ func absentTwice(c v1alpha1.CandidateNode, sights []KubeletSight) bool {
 		case first == nil || boot(first.Node) != boot(s.Node):
 			first, twice = s, false
 		default:
-			twice = twice || s.Asked.Sub(first.Asked) >= ObservationGapMin
+			twice = twice || s.Answered.Sub(first.Answered) >= ObservationGapMin
 		}
 	}
 	return twice

@@ -17,7 +17,7 @@ func answer(seconds int, absent bool, edits ...func(*v1.Node)) KubeletSight {
 	for _, edit := range edits {
 		edit(n)
 	}
-	return KubeletSight{Node: n, Absent: absent, Asked: time.Unix(1_700_000_000+int64(seconds), 0)}
+	return KubeletSight{Node: n, Absent: absent, Answered: time.Unix(1_700_000_000+int64(seconds), 0)}
 }
 
 func TestTwoAnswersOfOneKubeletAreNeeded(t *testing.T) {
@@ -57,7 +57,7 @@ func TestTwoAnswersOfOneKubeletAreNeeded(t *testing.T) {
 		"a node that is on record by name": {candidates: []v1alpha1.CandidateNode{{Name: "node-a"}}, sights: []KubeletSight{answer(0, true), answer(4, true)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inc := &v1alpha1.Incarnation{PodUID: uid, Nodes: tc.candidates, ContainerSeen: !tc.unseen}
+			inc := &v1alpha1.Incarnation{PodUID: uid, Nodes: tc.candidates, ContainerSeen: true, Reported: !tc.unseen}
 			f := FactsOf(Subject{UID: uid, Sight: SightGone, Incarnation: inc, Kubelets: tc.sights})
 			if f.Observed != tc.want {
 				t.Errorf("got %t, want %t", f.Observed, tc.want)
@@ -79,5 +79,26 @@ func TestAbsenceIsFromEveryList(t *testing.T) {
 	}
 	if !AbsentFrom("x", list("a"), list()) || AbsentFrom("x", list("a"), list("x")) || AbsentFrom("x", list("x"), list()) {
 		t.Error("it is absent where no list has its UID")
+	}
+}
+
+func TestAListIsAnAnswerOnlyOfAKubeletThatHasHeardOfItsPods(t *testing.T) {
+	pod := func(node, source string) v1.Pod {
+		return v1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{configSource: source}}, Spec: v1.PodSpec{NodeName: node}}
+	}
+	for name, tc := range map[string]struct {
+		pods []v1.Pod
+		want string
+	}{
+		"a pod of the API's":                       {[]v1.Pod{pod("a", "file"), pod("a", "api")}, ""},
+		"no pods at all":                           {nil, "it has no pod of the API's, so it may not have heard of them yet"},
+		"static pods alone, right after its start": {[]v1.Pod{pod("a", "file")}, "it has no pod of the API's, so it may not have heard of them yet"},
+		"a machine that has taken the address":     {[]v1.Pod{pod("a", "api"), pod("b", "api")}, `it has a pod of node "b"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Answers("a", v1.PodList{Items: tc.pods}); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
 	}
 }

@@ -37,7 +37,7 @@ func calmTenant(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v
 		return false
 	}
 	inc := record.Status.Incarnation
-	if fence.ContainerSeen(pod) && !inc.ContainerSeen {
+	if fence.ContainerSeen(pod) && !inc.Reported {
 		return false
 	}
 	if pod.Spec.NodeName == "" {

@@ -79,7 +79,7 @@ func recorded(phase v1alpha1.Phase) *v1alpha1.Tenancy {
 		return r
 	}
 	r.Status.Incarnation = &v1alpha1.Incarnation{
-		PodUID: oldUID, ContainerSeen: true,
+		PodUID: oldUID, ContainerSeen: true, Reported: true,
 		Nodes: []v1alpha1.CandidateNode{{Name: "a", UID: "node-a", BootIDs: []string{"boot-1"}}},
 	}
 	if phase == v1alpha1.Over {
@@ -113,7 +113,7 @@ func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 	deletedRecord := recorded(v1alpha1.Over)
 	deletedRecord.DeletionTimestamp = &metav1.Time{Time: start}
 	unseen := recorded(v1alpha1.Occupied)
-	unseen.Status.Incarnation.ContainerSeen = false
+	unseen.Status.Incarnation.Reported = false
 	for name, tc := range map[string]struct {
 		record *v1alpha1.Tenancy
 		pod    *v1.Pod

@@ -122,14 +122,15 @@ func (k *kubeletAnswers) due(uid types.UID, name string, now time.Time) bool {
 	}
 	for _, s := range slices.Backward(k.get(uid)) {
 		if s.Node.Name == name {
-			return now.Sub(s.Asked) >= fence.ObservationGapMin
+			return now.Sub(s.Answered) >= fence.ObservationGapMin
 		}
 	}
 	return true
 }
 
 // askKubelet asks through the API server's proxy what pods the kubelet has and what
-// runs. The Node is read before, so that it is known which machine was asked.
+// runs. The Node is read before and after, so that it is known which machine and which
+// boot the answer is of.
 func (g *Guard) askKubelet(ctx context.Context, name string, uid types.UID) (fence.KubeletSight, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -140,7 +141,6 @@ func (g *Guard) askKubelet(ctx context.Context, name string, uid types.UID) (fen
 	if node == nil {
 		return fence.KubeletSight{}, fmt.Errorf("node %s: is gone", name)
 	}
-	sight := fence.KubeletSight{Node: trimNode(node), Asked: g.clock.Now()}
 	var lists []v1.PodList
 	for _, path := range []string{"pods", "runningpods/"} {
 		list, err := g.kubeletList(ctx, name, path)
@@ -149,8 +149,17 @@ func (g *Guard) askKubelet(ctx context.Context, name string, uid types.UID) (fen
 		}
 		lists = append(lists, list)
 	}
-	sight.Absent = fence.AbsentFrom(uid, lists...)
-	return sight, nil
+	if why := fence.Answers(name, lists[0]); why != "" {
+		return fence.KubeletSight{}, fmt.Errorf("kubelet of node %s: %s", name, why)
+	}
+	now, err := g.liveNode(ctx, name)
+	if err != nil {
+		return fence.KubeletSight{}, err
+	}
+	if now == nil || !fence.SameBoot(node, now) {
+		return fence.KubeletSight{}, fmt.Errorf("node %s: is another one, or was booted, since it was asked", name)
+	}
+	return fence.KubeletSight{Node: trimNode(node), Absent: fence.AbsentFrom(uid, lists...), Answered: g.clock.Now()}, nil
 }
 
 // kubeletList reads one list of pods of a kubelet. An answer that is no list of pods

@@ -17,10 +17,12 @@ import (
 // TestKubeletsAreAskedWhereThatIsWantedAndProves: the object of a pod is gone and its
 // last state proves nothing; what its kubelet says is all that there is.
 func TestKubeletsAreAskedWhereThatIsWantedAndProves(t *testing.T) {
-	const noPods = `{"kind":"PodList","apiVersion":"v1","items":[]}`
-	thePod := func(uid string) string {
-		return fmt.Sprintf(`{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"uid":%q}}]}`, uid)
+	list := func(items string) string { return `{"kind":"PodList","apiVersion":"v1","items":[` + items + `]}` }
+	ofTheAPI := func(uid, node string) string {
+		return fmt.Sprintf(`{"metadata":{"uid":%q,"annotations":{"kubernetes.io/config.source":"api"}},"spec":{"nodeName":%q}}`, uid, node)
 	}
+	thePod := func(uid string) string { return list(ofTheAPI(uid, "a")) }
+	others := func(string) string { return list(ofTheAPI("other", "a")) }
 	for name, tc := range map[string]struct {
 		// unasked: observeKubelets is off.
 		unasked bool
@@ -35,6 +37,8 @@ func TestKubeletsAreAskedWhereThatIsWantedAndProves(t *testing.T) {
 		"it has no such pod and runs none": {want: true},
 		"it is not to be asked":            {unasked: true, wantQuiet: true},
 		"it still has the pod":             {pods: thePod},
+		"it has heard of no pod yet":       {pods: func(string) string { return list("") }},
+		"it is another node's kubelet":     {pods: func(string) string { return list(ofTheAPI("other", "b")) }},
 		"its container still runs":         {running: thePod},
 		"its answer is an error":           {code: http.StatusInternalServerError},
 		"its answer is no list of pods":    {running: func(string) string { return `{}` }},
@@ -63,7 +67,7 @@ func TestKubeletsAreAskedWhereThatIsWantedAndProves(t *testing.T) {
 							w.WriteHeader(tc.code)
 						}
 						if answer == nil {
-							answer = func(string) string { return noPods }
+							answer = others
 						}
 						fmt.Fprint(w, answer(string(pod.UID)))
 					})

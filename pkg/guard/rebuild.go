@@ -23,6 +23,7 @@ func (g *Guard) rebuilt(ctx context.Context, pod *v1.Pod) (v1alpha1.Incarnation,
 		Nodes:  g.candidates(pod),
 		// Nobody watched it since its bind, so nobody can say that none was.
 		ContainerSeen: true,
+		Reported:      fence.ContainerSeen(pod),
 	}
 	for i, name := range tenancy.ClaimsOf(pod) {
 		if i == tenancy.VolumesMax {

@@ -273,6 +273,7 @@ func (pl *Holdfast) policyOf(pod *v1.Pod) order.Policy {
 func (pl *Holdfast) announceWait(id identity.Identity, uid types.UID) {
 	pod := pl.order.podOf(id)
 	if pod == nil || pod.UID != uid {
+		pl.order.waits.end(uid) // It went before the wait was noted.
 		return
 	}
 	if verdict := pl.order.judge(id, pod, pl.policyOf(pod)); verdict.Waits {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/protect"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // protects returns the identity of a pod that is to be guarded. Whom a pod waits for
@@ -34,11 +36,26 @@ func (pl *Holdfast) protects(ctx context.Context, pod *v1.Pod) (identity.Identit
 	if need, _ = protect.Of(live, pl.args.Protect); need != protect.IfItWrites {
 		return id, need == protect.Always, nil
 	}
-	uses, err := pl.volumes(pod)
+	uses, err := pl.volumesLive(ctx, pod)
 	if err != nil {
 		return identity.Identity{}, false, err
 	}
 	return id, protect.Writes(uses), nil
+}
+
+// volumesLive has the pod's claims, read live: a claim that was made anew under its name
+// may have another writer than the cache shows, and without a record nothing would hold
+// the next incarnation.
+func (pl *Holdfast) volumesLive(ctx context.Context, pod *v1.Pod) ([]v1alpha1.VolumeUse, error) {
+	var uses []v1alpha1.VolumeUse
+	for _, name := range tenancy.ClaimsOf(pod) {
+		claim, err := pl.kube.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("claim %s/%s: %w", pod.Namespace, name, err)
+		}
+		uses = append(uses, v1alpha1.VolumeUse{Claim: name, Volume: claim.Spec.VolumeName, AccessModes: claim.Spec.AccessModes})
+	}
+	return uses, nil
 }
 
 // announceUnknownProtection tells the user that the annotation is not understood.

@@ -16,7 +16,8 @@ var errOutOfReach = errors.New("out of reach")
 // need is what a pod asks of nodes for its volumes.
 type need struct {
 	uses []reach.Use
-	// departure is how the incarnation before the pod went.
+	// departure is how the incarnations before the pod went: that of its own identity, and
+	// those of others that used one of the volumes. Of several, the least to be trusted.
 	departure reach.Departure
 }
 
@@ -24,7 +25,7 @@ type need struct {
 func (pl *Holdfast) needOf(pod *v1.Pod) need {
 	n := need{uses: pl.usesOf(pod)}
 	if len(n.uses) > 0 {
-		n.departure = pl.departureBefore(pod)
+		n.departure = pl.departureBefore(pod).Worse(pl.departureOfOthers(pod))
 	}
 	return n
 }
@@ -54,6 +55,20 @@ func (pl *Holdfast) departureBefore(pod *v1.Pod) reach.Departure {
 		return reach.Unsure
 	}
 	return reach.DepartureOf(record, pod.UID)
+}
+
+// departureOfOthers goes by the other identities whose records name a volume of the pod:
+// a debug pod or another set must not write beside what one of them has left behind.
+func (pl *Holdfast) departureOfOthers(pod *v1.Pod) reach.Departure {
+	users, err := pl.records.users(pod, pl.volumeUsesOf(pod))
+	if err != nil {
+		return reach.Unsure
+	}
+	var worst reach.Departure
+	for _, record := range users {
+		worst = worst.Worse(reach.DepartureOf(record, pod.UID))
+	}
+	return worst
 }
 
 // reachable says from where the pod's volumes can be used. It looks twice before it

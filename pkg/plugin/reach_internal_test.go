@@ -132,6 +132,8 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 		Spec: storagev1.VolumeAttachmentSpec{NodeName: "b-1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}}
 	asserted := record(v1alpha1.Over)
 	asserted.Status.Evidence.Kind = v1alpha1.Fenced
+	left := asserted.DeepCopy()
+	left.Status.Incarnation.Volumes = []v1alpha1.VolumeUse{{Claim: "data", Volume: "pv-1", AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}}}
 	confirmed := record(v1alpha1.Over)
 	unowned := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: newUID}})
 	inZoneB := []runtime.Object{a, b, c, claimTo("pv-1"), volumeIn("7", "pv-1", "b"), attached}
@@ -176,6 +178,10 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 		},
 		"and so does a pod that has lost its owner": {
 			pod: unowned, objects: append(inZoneB, asserted), wantNodes: []string{"b-1"},
+			wantWhy: waits + "Fenced says nothing of what the node still writes; once that machine certainly cannot write, kubectl delete volumeattachment csi-1 or an attestation that covers attachments would release it",
+		},
+		"and so does a debug pod, beside what another identity has left": {
+			pod: job, objects: append(inZoneB, left), wantNodes: []string{"b-1"},
 			wantWhy: waits + "Fenced says nothing of what the node still writes; once that machine certainly cannot write, kubectl delete volumeattachment csi-1 or an attestation that covers attachments would release it",
 		},
 		"after the kubelet's word it does not ask a node that is not Ready to detach": {

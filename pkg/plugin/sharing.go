@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/reach"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -172,7 +173,7 @@ func (pl *Holdfast) judgeUserLive(ctx context.Context, id identity.Identity, pod
 		return fmt.Errorf("tenancy %s: %w", id, err)
 	}
 	if !tenancy.Unclean(record) {
-		return nil
+		return pl.judgeLeftLive(record, pod, uses, node)
 	}
 	user, err := pl.kube.CoreV1().Pods(id.Namespace).Get(ctx, id.Name(), metav1.GetOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
@@ -184,6 +185,19 @@ func (pl *Holdfast) judgeUserLive(ctx context.Context, id identity.Identity, pod
 	}
 	if !sharing.Allows(node) {
 		return elsewhere(sharing.Message, node)
+	}
+	return nil
+}
+
+// judgeLeftLive refuses a node while what an incarnation of another identity has left
+// attached elsewhere keeps a volume of the pod there.
+func (pl *Holdfast) judgeLeftLive(record *v1alpha1.Tenancy, pod *v1.Pod, uses []v1alpha1.VolumeUse, node string) error {
+	if !tenancy.Shares(record, pod.Namespace, uses) {
+		return nil
+	}
+	n := need{uses: pl.usesOf(pod), departure: reach.DepartureOf(record, pod.UID)}
+	if why := pl.outOfReach(n, node); why != "" {
+		return fmt.Errorf("%w: %s", errOutOfReach, why)
 	}
 	return nil
 }

@@ -34,10 +34,19 @@ func covers(record *v1alpha1.Tenancy, podUID types.UID) *v1alpha1.Tenancy {
 func TestDepartureIsReadFromTheRecord(t *testing.T) {
 	vouched := over(v1alpha1.Attested)
 	vouched.Status.Evidence.CoversAttachments = true
+	attempted := func(by v1alpha1.EvidenceKind, then *v1alpha1.Tenancy) *v1alpha1.Tenancy {
+		then.Status.DepartedBy = &v1alpha1.Evidence{Kind: by, PodUID: "oldest"}
+		return then
+	}
 	cases := map[string]struct {
 		record *v1alpha1.Tenancy
 		want   departureKind
 	}{
+		"an attempt to bind the pod that failed, after a fence":           {attempted(v1alpha1.Fenced, occupied("new")), unsure},
+		"such an attempt, after the kubelet's word":                       {attempted(v1alpha1.KubeletConfirmed, occupied("new")), orderly},
+		"such an attempt, after a fence, and somebody vouches":            {covers(attempted(v1alpha1.Fenced, occupied("new")), "oldest"), nobody},
+		"one that was never bound, after a fence":                         {attempted(v1alpha1.Fenced, over(v1alpha1.NeverBound)), unsure},
+		"one that the kubelet confirmed, after a fence of the one before": {attempted(v1alpha1.Fenced, over(v1alpha1.KubeletConfirmed)), orderly},
 		"no record":                                            {nil, nobody},
 		"no incarnation yet":                                   {&v1alpha1.Tenancy{}, nobody},
 		"the kubelet confirmed":                                {over(v1alpha1.KubeletConfirmed), orderly},

@@ -33,12 +33,10 @@ const (
 // Unsure is the departure of an incarnation of which nothing can be read.
 var Unsure = Departure{kind: unsure}
 
-// DepartureOf reads the record of the pod's identity.
+// DepartureOf reads a record: how the incarnation went that was bound before the pod.
 //
-// The pod's own incarnation is on record when an earlier attempt to bind it failed, and
-// what ended the one before is then no longer there. Nor is it for an incarnation that
-// was never bound. In both cases this rule let an attempt pass before, which leaves
-// only what can change since: the node's readiness, and how the detach goes.
+// An attempt to bind the pod that failed, and an incarnation that was never bound, come
+// after it on the record and change nothing: DepartedBy has what ended it.
 func DepartureOf(record *v1alpha1.Tenancy, podUID types.UID) Departure {
 	if record == nil || record.Status.Incarnation == nil {
 		return Departure{}
@@ -46,15 +44,36 @@ func DepartureOf(record *v1alpha1.Tenancy, podUID types.UID) Departure {
 	inc, evidence := record.Status.Incarnation, record.Status.Evidence
 	switch {
 	case inc.PodUID == podUID:
-		return Departure{kind: orderly}
+		return departedBy(record, record.Status.DepartedBy)
 	case record.Status.Phase != v1alpha1.Over || evidence == nil:
 		return Unsure // The pod is held; this is about its attempts without a gate.
-	case evidence.CoversAttachments, covered(record, inc.PodUID):
+	case evidence.Kind == v1alpha1.NeverBound:
+		return departedBy(record, record.Status.DepartedBy)
+	}
+	return departedBy(record, evidence)
+}
+
+// departedBy is the departure of an incarnation that this evidence ended. Without any,
+// none was bound before as far as the record goes; an attachment that is there all the
+// same is trusted as far as its node and its detach show.
+func departedBy(record *v1alpha1.Tenancy, evidence *v1alpha1.Evidence) Departure {
+	switch {
+	case evidence == nil:
+		return Departure{kind: orderly}
+	case evidence.CoversAttachments, covered(record, evidence.PodUID):
 		return Departure{}
-	case evidence.Kind == v1alpha1.KubeletConfirmed, evidence.Kind == v1alpha1.NeverBound:
+	case evidence.Kind == v1alpha1.KubeletConfirmed:
 		return Departure{kind: orderly, evidence: evidence.Kind}
 	}
 	return Departure{kind: unsure, evidence: evidence.Kind}
+}
+
+// Worse is the one of the two that trusts less.
+func (d Departure) Worse(other Departure) Departure {
+	if other.kind > d.kind {
+		return other
+	}
+	return d
 }
 
 // covered tells whether somebody has vouched for the attachments since the incarnation

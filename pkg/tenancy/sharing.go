@@ -82,6 +82,13 @@ func JudgeSharing(record *v1alpha1.Tenancy, namespace string, uses []v1alpha1.Vo
 		Message: fmt.Sprintf("%s is in use by %s/%s on node %s", what, record.Namespace, record.Name, runsOn)}}
 }
 
+// Shares tells whether the record's latest incarnation has, or had, a volume of one
+// writer among the uses.
+func Shares(record *v1alpha1.Tenancy, namespace string, uses []v1alpha1.VolumeUse) bool {
+	use, _ := shared(record, namespace, uses)
+	return use != nil
+}
+
 // Describe names a use in a message.
 func Describe(use v1alpha1.VolumeUse) string {
 	if use.Volume == "" {

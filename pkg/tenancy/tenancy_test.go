@@ -579,3 +579,43 @@ func TestHold(t *testing.T) {
 		t.Errorf("closing left the condition at %+v", got)
 	}
 }
+
+// TestWhatEndedAnIncarnationOutlivesAttempts: what a machine has left attached is judged
+// by how the incarnation on it went, also when binds of the next one fail in between.
+func TestWhatEndedAnIncarnationOutlivesAttempts(t *testing.T) {
+	r := recordIn(v1alpha1.Over, other)
+	r.Status.Evidence.Kind = v1alpha1.Fenced
+	for i, uid := range []types.UID{own, "uid-third"} {
+		status, err := Open(r, v1alpha1.Incarnation{PodUID: uid}, later)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Status = status
+		if by := r.Status.DepartedBy; by == nil || by.Kind != v1alpha1.Fenced || by.PodUID != other {
+			t.Fatalf("after %d attempts: departed by %+v", i+1, by)
+		}
+		if r.Status, err = Close(r, v1alpha1.Evidence{Kind: v1alpha1.NeverBound, PodUID: uid}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Status.Evidence.Kind = v1alpha1.KubeletConfirmed // As if it had been bound.
+	status, err := Open(r, v1alpha1.Incarnation{PodUID: "uid-fourth"}, later)
+	if err != nil || status.DepartedBy == nil || status.DepartedBy.PodUID != "uid-third" {
+		t.Errorf("after one that was bound: %+v, %v", status.DepartedBy, err)
+	}
+}
+
+// TestAnAdoptedIncarnationIsNotReportedYet: that nobody can say that no container was seen
+// is no word of its kubelet (H20).
+func TestAnAdoptedIncarnationIsNotReportedYet(t *testing.T) {
+	status, err := Adopt(nil, v1alpha1.Incarnation{PodUID: own, ContainerSeen: true}, now)
+	if err != nil || status.Incarnation.Reported {
+		t.Fatalf("%+v, %v", status.Incarnation, err)
+	}
+	r := New(web0)
+	r.Status = status
+	status, changed, err := Observe(r, own, Observation{ContainerSeen: true})
+	if err != nil || !changed || !status.Incarnation.Reported {
+		t.Errorf("after its kubelet reported it: %+v, %t, %v", status.Incarnation, changed, err)
+	}
+}

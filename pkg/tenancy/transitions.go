@@ -144,8 +144,8 @@ func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status 
 		return status, false, nil
 	}
 	inc := status.Incarnation
-	if o.ContainerSeen && !inc.ContainerSeen {
-		inc.ContainerSeen = true
+	if o.ContainerSeen && !(inc.ContainerSeen && inc.Reported) {
+		inc.ContainerSeen, inc.Reported = true, true
 		status.BoundOnce = true
 		changed = true
 	}
@@ -281,6 +281,9 @@ func opened(record *v1alpha1.Tenancy, inc v1alpha1.Incarnation, now time.Time) (
 		status.Epoch++
 	}
 	status.BoundOnce = boundOnce(status)
+	if ev := status.Evidence; ev != nil && ev.Kind != v1alpha1.NeverBound {
+		status.DepartedBy = ev
+	}
 	status.Phase = v1alpha1.Occupied
 	status.Evidence = nil
 	status.Incarnation = &v1alpha1.Incarnation{PodUID: inc.PodUID}
@@ -321,6 +324,7 @@ func mergeInto(into *v1alpha1.Incarnation, from v1alpha1.Incarnation) error {
 		}
 	}
 	into.ContainerSeen = into.ContainerSeen || from.ContainerSeen
+	into.Reported = into.Reported || from.Reported
 	return nil
 }
 

@@ -45,7 +45,12 @@ func (m *machine) serveKubelet(w http.ResponseWriter, r *http.Request) {
 	}
 	list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
 	for _, uid := range uids {
-		list.Items = append(list.Items, corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid}})
+		pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid}}
+		if r.URL.Path == "/pods" { // The runtime knows of neither.
+			pod.Annotations = map[string]string{"kubernetes.io/config.source": "api"}
+			pod.Spec.NodeName = m.spec.Name
+		}
+		list.Items = append(list.Items, pod)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(list) // The writer is memory.

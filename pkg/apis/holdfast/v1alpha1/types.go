@@ -154,6 +154,11 @@ type TenancyStatus struct {
 	// +optional
 	BoundOnce bool `json:"boundOnce,omitempty"`
 
+	// DepartedBy is what ended the latest incarnation before this one that was bound:
+	// what it left attached is judged by that, whatever has become of attempts since.
+	// +optional
+	DepartedBy *Evidence `json:"departedBy,omitempty"`
+
 	// Evidence is what ended the incarnation; nil unless Over.
 	// +optional
 	Evidence *Evidence `json:"evidence,omitempty"`
@@ -189,6 +194,12 @@ type Incarnation struct {
 	// with an ID. False proves nothing: a container may run unreported.
 	// +optional
 	ContainerSeen bool `json:"containerSeen,omitempty"`
+
+	// Reported is true once the kubelet was seen to have reported a container with an
+	// ID: it has taken the pod on. Of an adopted incarnation ContainerSeen is true from
+	// the beginning, because nobody can say that none was; this is not.
+	// +optional
+	Reported bool `json:"reported,omitempty"`
 }
 
 // CandidateNode is a node on which the incarnation runs or may run.

@@ -215,6 +215,11 @@ func (in *TenancyStatus) DeepCopyInto(out *TenancyStatus) {
 		*out = new(Incarnation)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.DepartedBy != nil {
+		in, out := &in.DepartedBy, &out.DepartedBy
+		*out = new(Evidence)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Evidence != nil {
 		in, out := &in.Evidence, &out.Evidence
 		*out = new(Evidence)
