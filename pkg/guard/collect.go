@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
@@ -105,7 +106,7 @@ func nextRound(due []*v1alpha1.Tenancy, after string, limit int) (round []*v1alp
 }
 
 // collectOne deletes the record if live reads show that nothing is left: no claim that
-// its volumes could come back by, no set that would make its pod again, and no pod. It
+// its volumes could come back by, nothing that still attaches one to a node, no set that would make its pod again, and no pod. It
 // deletes the very state that was judged; the finalizer goes as with any deletion.
 func (g *Guard) collectOne(ctx context.Context, cached *v1alpha1.Tenancy) error {
 	id, named := identity.Named(cached.Namespace, cached.Name)
@@ -118,6 +119,7 @@ func (g *Guard) collectOne(ctx context.Context, cached *v1alpha1.Tenancy) error 
 	}
 	for _, left := range []func() (bool, error){
 		func() (bool, error) { return g.claimLeft(ctx, record) },
+		func() (bool, error) { return g.attachmentLeft(ctx, record) },
 		func() (bool, error) {
 			_, err := g.kube.AppsV1().StatefulSets(id.Namespace).Get(ctx, id.Set, metav1.GetOptions{})
 			return exists("stateful set "+id.Namespace+"/"+id.Set, err)
@@ -149,6 +151,23 @@ func (g *Guard) claimLeft(ctx context.Context, record *v1alpha1.Tenancy) (bool, 
 		}
 	}
 	return false, nil
+}
+
+// attachmentLeft reports whether a volume of the record is attached to a node. A set that
+// is made again over a kept volume is judged by how the incarnation went that left it so
+// (pkg/reach, DepartureOf).
+func (g *Guard) attachmentLeft(ctx context.Context, record *v1alpha1.Tenancy) (bool, error) {
+	if len(claimsOf(record)) == 0 {
+		return false, nil
+	}
+	attachments, err := g.kube.StorageV1().VolumeAttachments().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false, fmt.Errorf("volume attachments: %w", err)
+	}
+	return slices.ContainsFunc(attachments.Items, func(a storagev1.VolumeAttachment) bool {
+		volume := a.Spec.Source.PersistentVolumeName
+		return volume != nil && slices.ContainsFunc(claimsOf(record), func(use v1alpha1.VolumeUse) bool { return use.Volume == *volume })
+	}), nil
 }
 
 // exists reads the answer to a Get. An error other than NotFound says neither.

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // TestARecordIsCollectedWhenNothingIsLeft: not while its set is there, not while a
-// claim of it is, and not before its receipt could be read.
+// claim of it is or its volume is attached, and not before its receipt could be read.
 func TestARecordIsCollectedWhenNothingIsLeft(t *testing.T) {
 	inCluster(t, func(c *cluster) error {
 		if err := c.createSet(); err != nil {
@@ -47,7 +48,12 @@ func TestARecordIsCollectedWhenNothingIsLeft(t *testing.T) {
 			stays("its set may make its pod again", 3*time.Hour),
 			c.deleteSet,
 			stays("its claim has its data", 3*time.Hour),
+			func() error { return c.attach("pv-data", "a") },
 			func() error { return c.deleteClaim("data") },
+			stays("its volume is attached to where it ran", 3*time.Hour),
+			func() error {
+				return c.kube.StorageV1().VolumeAttachments().Delete(c.ctx, "pv-data", metav1.DeleteOptions{})
+			},
 			func() error {
 				time.Sleep(11 * time.Minute)
 				return c.must("it goes, finalizer and all", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return r == nil })
@@ -115,6 +121,16 @@ func (c *cluster) createSet() error {
 
 func (c *cluster) deleteSet() error {
 	return c.kube.AppsV1().StatefulSets(c.id.Namespace).Delete(c.ctx, c.id.Set, metav1.DeleteOptions{})
+}
+
+// attach makes a VolumeAttachment that is named like the volume.
+func (c *cluster) attach(volume, node string) error {
+	_, err := c.kube.StorageV1().VolumeAttachments().Create(c.ctx, &storagev1.VolumeAttachment{
+		ObjectMeta: metav1.ObjectMeta{Name: volume},
+		Spec: storagev1.VolumeAttachmentSpec{Attacher: "disks.example", NodeName: node,
+			Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &volume}},
+	}, metav1.CreateOptions{})
+	return err
 }
 
 // deleteClaim does the work of the controller that protects claims, too.

@@ -182,6 +182,7 @@ func (c *cluster) createClaim(name string, mode v1.PersistentVolumeAccessMode) e
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1.PersistentVolumeClaimSpec{
 			AccessModes: []v1.PersistentVolumeAccessMode{mode},
+			VolumeName:  "pv-" + name,
 			Resources:   v1.VolumeResourceRequirements{Requests: v1.ResourceList{v1.ResourceStorage: resource.MustParse("1Gi")}},
 		},
 	}, metav1.CreateOptions{})
