@@ -27,7 +27,7 @@ import (
 const programName = "holdfast-scheduler"
 
 const description = `holdfast-scheduler is kube-scheduler with one more plugin, Holdfast, which never lets
-an ordinal of a StatefulSet run twice: a replacement is bound only on proof that its
+an ordinal of a StatefulSet run twice: a replacement is bound only on evidence that its
 predecessor is over. Beside the scheduler runs the guard, which keeps the object of
 an old pod until then. The two lead by leases of their own.
 

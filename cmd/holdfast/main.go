@@ -1,5 +1,6 @@
-// Command holdfast shows, before it happens, what a failure will do to the
-// StatefulSets of a cluster.
+// Command holdfast shows how the ordinals of a cluster's StatefulSets stand, takes a
+// human's word that one is over, and takes Holdfast out of a cluster; and it shows,
+// before it happens, what a failure will do to them.
 package main
 
 import (

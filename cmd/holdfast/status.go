@@ -42,7 +42,7 @@ is known of that ordinal: its machines, its volumes and what is still attached, 
 evidence, what is missing for a release, and the commands that would bring it about.
 
 Exit codes: 0; 1 with --exit-code, if an ordinal that is shown is held; 2 the command
-line is wrong; 3 the cluster could not be read.`,
+line is wrong; 3 the cluster could not be read, or knows of no such ordinal.`,
 		Example: `  # All ordinals of the namespace
   holdfast status
 

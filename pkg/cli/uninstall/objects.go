@@ -39,7 +39,8 @@ const systemNamespace = metav1.NamespaceSystem
 // crdName is the name of the definition of records.
 const crdName = "tenancies." + v1alpha1.GroupName
 
-// A kind is a resource that the manifests have objects of.
+// A kind is a resource of which Holdfast may have objects in a cluster: those of the
+// manifests, and what is commonly put beside them under its label.
 type kind struct {
 	schema.GroupVersionResource
 	// in are the namespaces that are looked into; none: it has no namespace.
@@ -51,7 +52,7 @@ func of(group, version, resource string, in ...string) kind {
 }
 
 // The kinds, in the order in which their objects go. A kind that is not named here is
-// none of the manifests', whatever label it has: a set of the user's may be called
+// left alone, whatever label it has: a set of the user's may be called
 // part of Holdfast, and stays.
 var (
 	policies = []kind{
