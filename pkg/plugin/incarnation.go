@@ -34,9 +34,14 @@ func (pl *Holdfast) incarnation(ctx context.Context, pod *v1.Pod, nodeName strin
 // volumes has the pod's claims. The cache is as good as a live read here:
 // VolumeBinding's PreBind, which ran before, has waited until it shows them bound.
 func (pl *Holdfast) volumes(pod *v1.Pod) ([]v1alpha1.VolumeUse, error) {
+	return volumesBy(pod, pl.claims.PersistentVolumeClaims(pod.Namespace).Get)
+}
+
+// volumesBy has the pod's claims as get reads them. One that it cannot read is an error.
+func volumesBy(pod *v1.Pod, get func(name string) (*v1.PersistentVolumeClaim, error)) ([]v1alpha1.VolumeUse, error) {
 	var uses []v1alpha1.VolumeUse
 	for _, name := range tenancy.ClaimsOf(pod) {
-		claim, err := pl.claims.PersistentVolumeClaims(pod.Namespace).Get(name)
+		claim, err := get(name)
 		if err != nil {
 			return nil, fmt.Errorf("claim %s/%s: %w", pod.Namespace, name, err)
 		}

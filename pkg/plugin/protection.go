@@ -10,7 +10,6 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/protect"
-	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // protects returns the identity of a pod that is to be guarded. Whom a pod waits for
@@ -47,15 +46,9 @@ func (pl *Holdfast) protects(ctx context.Context, pod *v1.Pod) (identity.Identit
 // may have another writer than the cache shows, and without a record nothing would hold
 // the next incarnation.
 func (pl *Holdfast) volumesLive(ctx context.Context, pod *v1.Pod) ([]v1alpha1.VolumeUse, error) {
-	var uses []v1alpha1.VolumeUse
-	for _, name := range tenancy.ClaimsOf(pod) {
-		claim, err := pl.kube.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("claim %s/%s: %w", pod.Namespace, name, err)
-		}
-		uses = append(uses, v1alpha1.VolumeUse{Claim: name, Volume: claim.Spec.VolumeName, AccessModes: claim.Spec.AccessModes})
-	}
-	return uses, nil
+	return volumesBy(pod, func(name string) (*v1.PersistentVolumeClaim, error) {
+		return pl.kube.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
+	})
 }
 
 // announceUnknownProtection tells the user that the annotation is not understood.
