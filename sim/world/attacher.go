@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +19,11 @@ import (
 	storagelisters "k8s.io/client-go/listers/storage/v1"
 )
 
-// attacherFinalizer keeps a VolumeAttachment until the disk is detached.
-const attacherFinalizer = "external-attacher/" + Driver
+// attacherFinalizer keeps a VolumeAttachment until the disk is detached. The world's
+// attacher puts it on; those of before have put on one of their driver's.
+const attacherFinalizer = attacherFinalizers + Driver
+
+func ofAttacher(finalizer string) bool { return strings.HasPrefix(finalizer, attacherFinalizers) }
 
 // attacher does what VolumeAttachments ask for, as external-attacher does. It asks
 // the storage, never the node: a disk can be detached under a running pod.
@@ -27,6 +31,8 @@ type attacher struct {
 	api     kubernetes.Interface
 	ledger  *ledger
 	answers *answers
+	// drivers are the names of those that attach.
+	drivers map[string]bool
 
 	attachments storagelisters.VolumeAttachmentLister
 	volumes     corelisters.PersistentVolumeLister
@@ -61,7 +67,7 @@ func (a *attacher) sync(ctx context.Context, name string) error {
 		return err
 	}
 	switch {
-	case va.Spec.Attacher != Driver || va.Spec.Source.PersistentVolumeName == nil:
+	case !a.drivers[va.Spec.Attacher] || va.Spec.Source.PersistentVolumeName == nil:
 		return nil
 	case va.DeletionTimestamp != nil:
 		return a.detach(ctx, va)
@@ -74,7 +80,7 @@ func (a *attacher) sync(ctx context.Context, name string) error {
 
 func (a *attacher) attach(ctx context.Context, va *storagev1.VolumeAttachment) error {
 	// The finalizer comes first: once attached, it must be detached.
-	if !slices.Contains(va.Finalizers, attacherFinalizer) {
+	if !slices.ContainsFunc(va.Finalizers, ofAttacher) {
 		held := va.DeepCopy()
 		held.Finalizers = append(held.Finalizers, attacherFinalizer)
 		var err error
@@ -136,7 +142,7 @@ func volumeError(err error) *storagev1.VolumeError {
 }
 
 func (a *attacher) detach(ctx context.Context, va *storagev1.VolumeAttachment) error {
-	if !slices.Contains(va.Finalizers, attacherFinalizer) {
+	if !slices.ContainsFunc(va.Finalizers, ofAttacher) {
 		return nil
 	}
 	refused := a.unpublish(ctx, a.handle(va), va.Spec.NodeName)
@@ -158,7 +164,7 @@ func (a *attacher) detach(ctx context.Context, va *storagev1.VolumeAttachment) e
 		return err
 	}
 	free := va.DeepCopy()
-	free.Finalizers = slices.DeleteFunc(free.Finalizers, func(f string) bool { return f == attacherFinalizer })
+	free.Finalizers = slices.DeleteFunc(free.Finalizers, ofAttacher)
 	_, err = a.patch(ctx, va, free)
 	if apierrors.IsNotFound(err) {
 		return nil

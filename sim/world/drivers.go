@@ -57,6 +57,8 @@ type driver struct {
 // driver returns the driver of the class's disks.
 func (c ClassSpec) driver() driver {
 	switch {
+	case c.Given != nil:
+		return driver{name: c.Given.Name, attachRequired: c.Given.AttachRequired, topologyKey: c.Given.TopologyKey}
 	case c.Topology == Node:
 		return driver{name: LocalDriver, topologyKey: LocalNodeLabel}
 	case c.Topology == Anywhere:
@@ -78,6 +80,17 @@ func driversOf(classes []ClassSpec) []driver {
 	}
 	slices.SortFunc(drivers, func(a, b driver) int { return cmp.Compare(a.name, b.name) })
 	return drivers
+}
+
+// attachingOnes are the names of the drivers that attach.
+func attachingOnes(drivers []driver) map[string]bool {
+	names := map[string]bool{}
+	for _, d := range drivers {
+		if d.attachRequired {
+			names[d.name] = true
+		}
+	}
+	return names
 }
 
 // affinity says which nodes reach a disk that is made for a node; nil: all do.

@@ -52,11 +52,12 @@ func newMachine(w *World, spec NodeSpec, index int, offset time.Duration) (*mach
 		spec: spec, index: index, offset: offset, ledger: w.ledger, link: newLink(),
 		inCloud: w.config.Cloud, rest: w.config.REST, running: &w.running,
 	}
-	if !spec.WithoutDrivers {
-		m.drivers = w.storage.drivers
-	}
+	m.drivers = spec.runsOn(w.storage.drivers)
 	m.mounts = newMounts(spec.Name, w.ledger)
 	m.runtime = newContainerRuntime(m)
+	if spec.Given != nil {
+		m.takeUp(spec.Given, w.config.Disks)
+	}
 	var err error
 	m.kubelet, err = newKubelet(m)
 	return m, err
@@ -131,13 +132,23 @@ func (m *machine) callOff() {
 }
 
 // bootID names this boot, as /proc/sys/kernel/random/boot_id does.
-func (m *machine) bootID() string { return fakeUUID(m.spec.Name, fmt.Sprint("boot", m.boots)) }
+func (m *machine) bootID() string {
+	if given := m.givenBootID(); given != "" && m.boots <= 1 {
+		return given
+	}
+	return fakeUUID(m.spec.Name, fmt.Sprint("boot", max(m.boots, 1)))
+}
 
 // machineID names the installation.
 func (m *machine) machineID() string { return fakeUUID(m.spec.Name, "machine") }
 
 // nodeIP is the machine's address.
-func (m *machine) nodeIP() string { return address([4]byte{172, 16}, m.index+1) }
+func (m *machine) nodeIP() string {
+	if given := m.givenIP(); given != "" {
+		return given
+	}
+	return address([4]byte{172, 16}, m.index+1)
+}
 
 // podIP is the address of the nth pod that the machine ever ran. Every machine has
 // a range of its own.

@@ -76,6 +76,9 @@ func (k *kubelet) setNodeStatus(s *corev1.NodeStatus) {
 	s.NodeInfo.ContainerRuntimeVersion = "containerd://sim"
 	s.NodeInfo.KernelVersion, s.NodeInfo.OSImage = "sim", "sim"
 	s.NodeInfo.OperatingSystem, s.NodeInfo.Architecture = "linux", "amd64"
+	if m.spec.Given != nil {
+		k.setGivenStatus(s)
+	}
 	s.VolumesInUse = k.volumes.inUse(s.VolumesInUse)
 
 	now := metav1.Now()

@@ -136,6 +136,9 @@ func (p *provisioner) reclaim(ctx context.Context, name string) error {
 	if p.ledger.isAttached(pv.Spec.CSI.VolumeHandle) {
 		return fmt.Errorf("volume %s: still attached", name)
 	}
+	if err := p.letGo(ctx, pv); err != nil {
+		return err
+	}
 	err = p.api.CoreV1().PersistentVolumes().Delete(ctx, name, metav1.DeleteOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil

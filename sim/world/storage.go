@@ -67,7 +67,7 @@ func newStorage(c Config, l *ledger) (*storage, error) {
 		drivers:     driversOf(c.Classes),
 		answers:     answers,
 		provisioner: &provisioner{api: provisioning, ledger: l, classes: classes},
-		attacher:    &attacher{api: attaching, ledger: l, answers: answers},
+		attacher:    &attacher{api: attaching, ledger: l, answers: answers, drivers: attachingOnes(driversOf(c.Classes))},
 	}, nil
 }
 
@@ -85,6 +85,9 @@ func (s *storage) start(ctx context.Context, running *sync.WaitGroup) error {
 		}
 	}
 	for _, class := range s.classes {
+		if class.Given != nil {
+			continue // Its object is there, with what only that says.
+		}
 		mode, policy := storagev1.VolumeBindingWaitForFirstConsumer, corev1.PersistentVolumeReclaimDelete
 		_, err := api.StorageClasses().Create(ctx, &storagev1.StorageClass{
 			ObjectMeta: metav1.ObjectMeta{Name: class.Name}, Provisioner: class.driver().name,

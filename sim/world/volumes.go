@@ -184,18 +184,24 @@ func (v *volumes) resolve(ctx context.Context, pod *corev1.Pod) ([]podVolume, er
 		if err != nil {
 			return nil, err
 		}
-		needed = append(needed, podVolume{
-			name: volumeName(csi.Driver, csi.VolumeHandle), driver: csi.Driver, handle: csi.VolumeHandle,
-			attachable: attachable,
-			exclusive:  slices.Contains(pv.Spec.AccessModes, corev1.ReadWriteOncePod),
-			mount: mount{
-				disk: csi.VolumeHandle, node: v.kubelet.machine.spec.Name,
-				namespace: pod.Namespace, pod: pod.Name, uid: pod.UID,
-				readOnly: readsOnly(pod, volume, pv),
-			},
-		})
+		needed = append(needed, podVolumeOf(pod, volume, pv, attachable, v.kubelet.machine.spec.Name))
 	}
 	return needed, nil
+}
+
+// podVolumeOf is a CSI volume as a pod on a node uses it.
+func podVolumeOf(pod *corev1.Pod, volume corev1.Volume, pv *corev1.PersistentVolume, attachable bool, node string) podVolume {
+	csi := pv.Spec.CSI
+	return podVolume{
+		name: volumeName(csi.Driver, csi.VolumeHandle), driver: csi.Driver, handle: csi.VolumeHandle,
+		attachable: attachable,
+		exclusive:  slices.Contains(pv.Spec.AccessModes, corev1.ReadWriteOncePod),
+		mount: mount{
+			disk: csi.VolumeHandle, node: node,
+			namespace: pod.Namespace, pod: pod.Name, uid: pod.UID,
+			readOnly: readsOnly(pod, volume, pv),
+		},
+	}
 }
 
 // mustAttach: a driver without a CSIDriver object counts as one that attaches

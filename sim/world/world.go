@@ -19,6 +19,8 @@ type Config struct {
 	Nodes []NodeSpec
 	// Classes are the kinds of disks; their names must differ.
 	Classes []ClassSpec
+	// Disks are those that are there from the beginning.
+	Disks []GivenDisk
 	// REST returns a configuration for the API server, with its Transport set, for
 	// a client with this user agent. Every call must return a value of its own.
 	REST func(userAgent string) *rest.Config
@@ -45,11 +47,16 @@ type NodeSpec struct {
 	// WithoutDrivers: no CSI driver runs on it, so no volume can be attached to it, nor
 	// mounted on it.
 	WithoutDrivers bool
+	// Given is what is known of it from before; nil: it is new.
+	Given *GivenNode
 }
 
 // ClassSpec is a kind of disk and how its storage behaves.
 type ClassSpec struct {
 	Name string
+	// Given is the driver of a class that is there from the beginning; nil: the class is
+	// new, and has a driver of the world's own.
+	Given *GivenDriver
 	// Topology is from where its disks can be reached; Zone if empty.
 	Topology Topology
 	// Unattached disks are reached without being attached, so nothing ever refuses
@@ -96,6 +103,7 @@ func New(c Config) (*World, error) {
 		return nil, err
 	}
 
+	w.ledger.given(c.Disks)
 	specs := append([]NodeSpec(nil), c.Nodes...)
 	sort.Slice(specs, func(i, j int) bool { return specs[i].Name < specs[j].Name })
 	for i, spec := range specs {
@@ -123,7 +131,8 @@ func stagger(i, n int) time.Duration {
 const startTimeout = 5 * time.Minute
 
 // Start creates the storage driver and the storage classes, switches the machines
-// on, and returns when every node is Ready in the API. All of it ends with ctx;
+// on, and returns when every node that is not silent from the beginning is Ready in
+// the API. All of it ends with ctx;
 // Wait returns when the last of it has ended.
 func (w *World) Start(ctx context.Context) error {
 	if err := w.storage.start(ctx, &w.running); err != nil {
@@ -135,6 +144,9 @@ func (w *World) Start(ctx context.Context) error {
 	giveUp := time.NewTimer(startTimeout)
 	defer giveUp.Stop()
 	for _, m := range w.machines {
+		if m.link.silent() {
+			continue
+		}
 		select {
 		case <-m.kubelet.ready:
 		case <-giveUp.C:
