@@ -56,6 +56,9 @@ import (
 // host is the name under which clients reach the API server: it is never resolved.
 const host = "http://apiserver.invalid"
 
+// storePrefix begins all keys of the store.
+const storePrefix = "/registry"
+
 const (
 	protobuf = runtime.ContentTypeProtobuf
 	json     = runtime.ContentTypeJSON
@@ -204,7 +207,7 @@ func (a *APIServer) waitUntilFurnished(ctx context.Context) error {
 }
 
 func storageOptions(address string) *options.EtcdOptions {
-	o := options.NewEtcdOptions(storagebackend.NewDefaultConfig("/registry", nil))
+	o := options.NewEtcdOptions(storagebackend.NewDefaultConfig(storePrefix, nil))
 	o.StorageConfig.Transport.ServerList = []string{address}
 	o.StorageConfig.CompactionInterval = 5 * time.Minute // kube-apiserver's default
 	o.StorageConfig.CountMetricPollPeriod = 0

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/holdfast-dev/holdfast/sim/engine/etcdmem"
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
 // Kind says which scheduler a cluster has.
@@ -38,6 +39,9 @@ type Options struct {
 	Without []Defence
 	// WithoutRules switches rules of pkg/fence off by their names, for the same.
 	WithoutRules []string
+	// Restore returns a cluster that exists already, for a scheduler of that name; nil:
+	// there is none. It is asked once, before anything but the API server runs.
+	Restore func(schedulerName string) *snapshot.Cluster
 	// OnCommit is told of every change that the store commits, at the virtual instant
 	// of the commit; nil: nobody is. It must not block, and must not call the cluster.
 	OnCommit func()
@@ -99,6 +103,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Scheduler == Holdfast {
 		if err := installTenancies(ctx, api); err != nil {
 			return nil, err
+		}
+	}
+	if o.Restore != nil {
+		if err := restore(ctx, api, o.Restore(c.SchedulerName())); err != nil {
+			return nil, fmt.Errorf("snapshot: %w", err)
 		}
 	}
 	c.APIServer = api

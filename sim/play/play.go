@@ -15,6 +15,7 @@ import (
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 	"github.com/holdfast-dev/holdfast/sim/world"
 )
 
@@ -30,9 +31,15 @@ type Options struct {
 	Without []engine.Defence
 	// WithoutRules switches rules of pkg/fence off by their names, for the same.
 	WithoutRules []string
+	// Taken is told of the cluster as it is when the run ends; nil: nobody is.
+	Taken func(*snapshot.Cluster)
 	// Progress is told how far the run is; nil: nobody is.
 	Progress *Progress
 }
+
+// settle is how long whoever takes up the cluster of a snapshot gets to know it before
+// time zero: a real one was at it for weeks.
+const settle = 10 * time.Second
 
 // region is the one that all zones of a scenario are in.
 const region = "sim"
@@ -62,7 +69,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if err != nil {
 		return nil, err
 	}
+	given := s.Snapshot()
 	cluster, err := engine.Start(ctx, engine.Options{
+		Restore:       restored(given, o.Scheduler),
 		Scheduler:     engine.Kind(o.Scheduler),
 		Store:         o.Store,
 		Configuration: configuration,
@@ -78,8 +87,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	checker := check.New()
 	seen := newObserver(checker)
 	w, err := world.New(world.Config{
-		Nodes:   nodes(s.Cluster),
-		Classes: classes(s.Cluster),
+		Nodes:   append(nodes(s.Cluster), givenNodes(given)...),
+		Classes: append(classes(s.Cluster), givenClasses(given)...),
+		Disks:   givenDisks(given),
 		Cloud:   s.Cluster.Cloud,
 		REST:    cluster.RESTConfig,
 		Observe: func(state world.State) {
@@ -103,6 +113,10 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		return nil, fmt.Errorf("observer: %w", err)
 	}
 
+	if given != nil {
+		sleepUntil(time.Now().Add(settle))
+		seen.processes(w.State()) // They run already.
+	}
 	zero := time.Now()
 	seen.begin(zero)
 	o.Progress.begin(zero)
@@ -123,7 +137,18 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	steps.play(ctx, o.Scheduler, until)
 	sleepUntil(zero.Add(until))
 
+	if o.Taken != nil {
+		c, err := taken(ctx, cluster)
+		if err != nil {
+			return nil, fmt.Errorf("export: %w", err)
+		}
+		o.Taken(c)
+	}
+
 	run := &report.Run{Scheduler: string(o.Scheduler), Until: metav1.Duration{Duration: until}}
+	if given != nil {
+		run.Notes = given.Notes
+	}
 	for _, v := range checker.Finish(time.Now()) {
 		run.Violations = append(run.Violations, violation(v, zero))
 	}

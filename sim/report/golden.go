@@ -171,7 +171,8 @@ func mergeUnbound(events []Event) []Event {
 		}
 	}
 	merged := func(l life) bool {
-		return removed[l] && !bound[l] && created[life{l.ordinal, l.incarnation + 1}]
+		// One that was there before the story began was bound then.
+		return created[l] && removed[l] && !bound[l] && created[life{l.ordinal, l.incarnation + 1}]
 	}
 	var kept []Event
 	for _, e := range events {

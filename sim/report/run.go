@@ -29,6 +29,8 @@ type Run struct {
 	Scheduler string `json:"scheduler"`
 	// Until is when the run ended.
 	Until metav1.Duration `json:"until"`
+	// Notes say what was assumed of a snapshot, and what was left out of it.
+	Notes []string `json:"notes,omitempty"`
 	// Events in order of time.
 	Events []Event `json:"events"`
 	// Ordinals sorted by namespace, set and ordinal.

@@ -68,6 +68,7 @@ func (p *printer) heading(s string) {
 func (p *printer) run(r *Run) {
 	p.heading(fmt.Sprintf("==== Under %s, %s of virtual time ====", schedulerWords(r.Scheduler), format(r.Until.Duration)))
 	p.line("")
+	p.notes(r)
 	p.transcript(r)
 	if len(r.Ordinals) > 0 {
 		p.line("")

@@ -60,6 +60,9 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	SetDefaults(s)
 
 	problems := d.problems
+	if problem := s.readSnapshot(d.line); problem != nil {
+		problems = append(problems, *problem)
+	}
 	for _, err := range Validate(s) {
 		if !explained(err.Field, d.problems) {
 			problems = append(problems, Problem{File: file, Line: d.line(err.Field), Field: err.Field, Message: err.ErrorBody()})

@@ -15,6 +15,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
 // typesSource is where the descriptions come from: the doc comments of the types.
@@ -135,6 +137,7 @@ var restrictions = map[string]func(*jsonSchema){
 	"Scenario.Kind":                              func(s *jsonSchema) { s.Enum = []string{Kind} },
 	"Scenario.Objects":                           func(s *jsonSchema) { s.MaxItems = ObjectsMax },
 	"Scenario.Timeline":                          func(s *jsonSchema) { s.MaxItems = StepsMax },
+	"Cluster.From":                               func(s *jsonSchema) { s.MinItems, s.MaxItems = 1, snapshot.FilesMax },
 	"Cluster.NodeGroups":                         func(s *jsonSchema) { s.MinItems = 1 },
 	"Cluster.StorageClasses":                     func(s *jsonSchema) { s.MaxItems = StorageClassesMax },
 	"NodeGroup.Count":                            func(s *jsonSchema) { s.Minimum, s.Maximum = new(1), new(GroupNodesMax) },

@@ -5,6 +5,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
 const (
@@ -75,6 +77,8 @@ type Scenario struct {
 	// file is where the scenario was read from: the files that it names are relative
 	// to it.
 	file string
+	// snapshot is what cluster.from has; nil: there is none.
+	snapshot *snapshot.Cluster
 	// argsNode is args as they were read, with their lines; nil in a scenario made in
 	// code.
 	argsNode *yaml.Node
@@ -82,8 +86,13 @@ type Scenario struct {
 
 // Cluster is the machines and the storage.
 type Cluster struct {
-	// NodeGroups are the machines.
-	NodeGroups []NodeGroup `json:"nodeGroups"`
+	// From are files with the objects of a cluster that exists, in place of nodeGroups
+	// and storageClasses: what kubectl get -o yaml or -o json prints, or an export of
+	// kube-scheduler-simulator; relative to the scenario file. The run begins in the
+	// state that they tell of: running pods run, attached volumes are attached.
+	From []string `json:"from,omitempty"`
+	// NodeGroups are the machines; required without from.
+	NodeGroups []NodeGroup `json:"nodeGroups,omitempty"`
 	// StorageClasses are the kinds of disk; the engine makes an object of each.
 	StorageClasses []StorageClass `json:"storageClasses,omitempty"`
 	// Cloud: the machines are rented from a cloud. Its controller taints the nodes of

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
 // The closed lists of the format, for validation and schema alike.
@@ -55,7 +57,11 @@ func Validate(s *Scenario) field.ErrorList {
 	if s.SchedulerConfiguration != "" && s.Args != nil {
 		errs = append(errs, field.Forbidden(field.NewPath("args"), "there is a schedulerConfiguration: say it there"))
 	}
-	errs = append(errs, validateCluster(&s.Cluster, field.NewPath("cluster"))...)
+	if len(s.Cluster.From) > 0 {
+		errs = append(errs, validateFrom(&s.Cluster, field.NewPath("cluster"))...)
+	} else {
+		errs = append(errs, validateCluster(&s.Cluster, field.NewPath("cluster"))...)
+	}
 	errs = append(errs, validateObjects(s.Objects, field.NewPath("objects"))...)
 	errs = append(errs, validateTimeline(s, field.NewPath("timeline"))...)
 	errs = append(errs, validateTimers(&s.Timers, field.NewPath("timers"))...)
@@ -107,7 +113,7 @@ func validateAttaching(c *StorageClass, p *field.Path) field.ErrorList {
 func validateNodeGroups(groups []NodeGroup, p *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if len(groups) == 0 {
-		errs = append(errs, field.Required(p, "a cluster needs machines"))
+		errs = append(errs, field.Required(p, "a cluster needs machines, of its own or from a snapshot"))
 	}
 	names := sets.New[string]()
 	total := 0
@@ -201,7 +207,7 @@ func validateTimer(t *metav1.Duration, p *field.Path) field.ErrorList {
 func validateTimeline(s *Scenario, p *field.Path) field.ErrorList {
 	errs := atMost(len(s.Timeline), StepsMax, p)
 	t := newTimes(s)
-	nodes := nodeNames(&s.Cluster)
+	nodes := nodeNames(s)
 	names := sets.New[string]()
 	for i := range s.Timeline {
 		step, p := &s.Timeline[i], p.Index(i)
@@ -218,7 +224,7 @@ func validateTimeline(s *Scenario, p *field.Path) field.ErrorList {
 			errs = append(errs, field.Forbidden(p.Child("terminate"), "there is no cloud that could take the machine back: set cluster.cloud"))
 		}
 		if step.Storage != nil {
-			errs = append(errs, validateStorage(step.Storage, &s.Cluster, p.Child("storage"))...)
+			errs = append(errs, validateStorage(step.Storage, s, p.Child("storage"))...)
 		}
 		for _, target := range step.targets() {
 			p := p.Child(target.action)
@@ -437,14 +443,14 @@ func validateWatch(w *WatchTarget, p *field.Path) field.ErrorList {
 	return append(notEmpty(w.Component, p.Child("component")), notEmpty(w.Resource, p.Child("resource"))...)
 }
 
-func validateStorage(s *Storage, c *Cluster, p *field.Path) field.ErrorList {
+func validateStorage(s *Storage, of *Scenario, p *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	switch i := slices.IndexFunc(c.StorageClasses, func(class StorageClass) bool { return class.Name == s.Class }); {
+	switch attached, ok := of.classes()[s.Class]; {
 	case s.Class == "":
 		errs = append(errs, field.Required(p.Child("class"), ""))
-	case i < 0:
+	case !ok:
 		errs = append(errs, field.NotFound(p.Child("class"), s.Class))
-	case !c.StorageClasses[i].attached():
+	case !attached:
 		errs = append(errs, field.Invalid(p.Child("class"), s.Class, "volumes of this class are not attached"))
 	}
 	if s.Attach == "" && s.Detach == "" {
@@ -462,9 +468,14 @@ func validateStorage(s *Storage, c *Cluster, p *field.Path) field.ErrorList {
 }
 
 // nodeNames are those of all machines.
-func nodeNames(c *Cluster) sets.Set[string] {
+func nodeNames(s *Scenario) sets.Set[string] {
 	names := sets.New[string]()
-	for _, g := range c.NodeGroups {
+	if s.snapshot != nil {
+		for _, node := range snapshot.Of[*corev1.Node](s.snapshot) {
+			names.Insert(node.Name)
+		}
+	}
+	for _, g := range s.Cluster.NodeGroups {
 		for i := range min(g.Count, GroupNodesMax) {
 			names.Insert(fmt.Sprintf("%s-%d", g.Name, i))
 		}
