@@ -43,7 +43,7 @@ func (i Identity) String() string {
 // false for every other pod. Labels do not count: they can be edited while the pod
 // lives.
 func Of(pod *v1.Pod, others ...config.ControllerKind) (Identity, bool) {
-	owner := metav1.GetControllerOf(pod)
+	owner := metav1.GetControllerOfNoCopy(pod)
 	if owner == nil {
 		return Identity{}, false
 	}
@@ -75,15 +75,24 @@ func Named(namespace, name string) (Identity, bool) {
 	if i <= 0 || name[i-1] == '-' { // No name of a set ends so.
 		return Identity{}, false
 	}
+	if !canonical(name[i+1:]) {
+		return Identity{}, false
+	}
 	ordinal, err := strconv.ParseInt(name[i+1:], 10, 32)
-	if err != nil || ordinal < 0 {
+	if err != nil {
 		return Identity{}, false
 	}
-	id := Identity{Namespace: namespace, Set: name[:i], Ordinal: int32(ordinal)}
-	// "web-01" and "web-+1" parse as 1 but are other names than "web-1": one
-	// record must never speak for two names.
-	if id.Name() != name {
-		return Identity{}, false
+	return Identity{Namespace: namespace, Set: name[:i], Ordinal: int32(ordinal)}, true
+}
+
+// canonical tells whether a number is written as an ordinal's name has it. "web-01" and
+// "web-+1" parse as 1 but are other names than "web-1": one record must never speak for
+// two names.
+func canonical(digits string) bool {
+	for i := range len(digits) {
+		if digits[i] < '0' || digits[i] > '9' {
+			return false
+		}
 	}
-	return id, true
+	return digits != "" && (digits[0] != '0' || digits == "0")
 }
