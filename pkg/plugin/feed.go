@@ -32,7 +32,24 @@ type feed struct {
 	// been read.
 	filled bool
 
-	nodes, csiNodes, drivers, volumes, attachments cache.Store
+	// nodes has the index nodesByLabel.
+	nodes                                   cache.Indexer
+	csiNodes, drivers, volumes, attachments cache.Store
+}
+
+// nodesByLabel is the index of the informer's nodes by their labels, key=value.
+const nodesByLabel = Name + "/label"
+
+func labelsOf(object any) ([]string, error) {
+	node, ok := object.(*v1.Node)
+	if !ok {
+		return nil, nil
+	}
+	values := make([]string, 0, len(node.Labels))
+	for key, value := range node.Labels {
+		values = append(values, key+"="+value)
+	}
+	return values, nil
 }
 
 func newFeed() *feed { return &feed{index: reach.NewIndex()} }
@@ -40,7 +57,14 @@ func newFeed() *feed { return &feed{index: reach.NewIndex()} }
 // start follows the informers. The first profile does, for all.
 func (f *feed) start(factory informers.SharedInformerFactory) error {
 	f.started.Do(func() {
-		f.nodes = f.follow("nodes", factory.Core().V1().Nodes().Informer())
+		nodes := factory.Core().V1().Nodes().Informer()
+		f.nodes = nodes.GetIndexer()
+		err := nodes.AddIndexers(cache.Indexers{nodesByLabel: labelsOf})
+		if _, made := f.nodes.GetIndexers()[nodesByLabel]; !made {
+			f.err = fmt.Errorf("index nodes by label: %w", err)
+			return
+		}
+		f.follow("nodes", nodes)
 		f.volumes = f.follow("volumes", factory.Core().V1().PersistentVolumes().Informer())
 		f.csiNodes = f.follow("CSINodes", factory.Storage().V1().CSINodes().Informer())
 		f.drivers = f.follow("CSIDrivers", factory.Storage().V1().CSIDrivers().Informer())
@@ -116,18 +140,42 @@ func (f *feed) judge(n need) reach.Verdict {
 	return f.index.Judge(n.uses, n.departure)
 }
 
-// judgeAnew is judge after a look at the stores. Only a refusal is worth its cost, which
-// is that of a look at every node; then the framework has looked at each of them too.
+// judgeAnew is judge after a look at the stores, for a refusal. It costs a look at the
+// nodes near each volume, or at all of them where a volume's affinity names no values.
 func (f *feed) judgeAnew(n need) reach.Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.prepare(n)
-	f.read(f.nodes, f.csiNodes, f.drivers)
+	f.read(f.drivers)
 	for _, use := range n.uses {
 		f.readVolume(use.Volume)
 		f.readAttachments(use.Volume)
+		f.readNear(use.Volume)
 	}
 	return f.index.Judge(n.uses, n.departure)
+}
+
+// readNear reads every node that the volume can be within reach of, and what drivers
+// are there. A node that has ceased to be may stay in the index: no pod is bound to it.
+func (f *feed) readNear(volume string) {
+	near, known := f.index.Near(volume)
+	if !known || f.nodes == nil || f.csiNodes == nil {
+		f.read(f.nodes, f.csiNodes)
+		return
+	}
+	for _, label := range near {
+		found, err := f.nodes.ByIndex(nodesByLabel, label.Key+"="+label.Value)
+		if err != nil {
+			f.read(f.nodes, f.csiNodes)
+			return
+		}
+		for _, object := range found {
+			f.set(object)
+			if csiNode, ok, err := f.csiNodes.GetByKey(object.(*v1.Node).Name); ok && err == nil {
+				f.set(csiNode)
+			}
+		}
+	}
 }
 
 // rooms tells what the nodes, one after the other, have to do with the volumes.

@@ -42,7 +42,7 @@ func newTestOrder(ctx context.Context, tenancies cache.Indexer) *testOrder {
 	}
 	activate := func(pod *v1.Pod) { o.woken = append(o.woken, pod.Name) }
 	o.bindOrder = &bindOrder{
-		records:  &records{lister: cache.NewGenericLister(tenancies, v1alpha1.Resource("tenancies"))},
+		records:  &records{tenancies},
 		clock:    clock.RealClock{},
 		pods:     corelisters.NewPodLister(o.podCache),
 		sets:     appslisters.NewStatefulSetLister(o.setCache),

@@ -23,7 +23,7 @@ import (
 func (o *bindOrder) watch(ctx context.Context, handle fwk.Handle, shared *Shared, controllers []config.ControllerKind) error {
 	var err error
 	o.once.Do(func() {
-		o.records = &records{lister: shared.Tenancies}
+		o.records = &records{shared.tenancies}
 		o.clock = shared.Clock
 		o.controllers = controllers
 		o.line = order.NewLine()

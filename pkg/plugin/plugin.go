@@ -37,6 +37,9 @@ const (
 	// BindCheck: PreBind and Bind judge the record read live. Without it a record
 	// that refuses to be opened does not stop the bind.
 	BindCheck Defence = "BindCheck"
+	// Narrowing: PreFilter names the nodes within reach, so that no other is looked at.
+	// It is speed alone: without it Filter refuses the others one by one.
+	Narrowing Defence = "Narrowing"
 )
 
 // Holdfast is the plugin of one profile.
@@ -85,13 +88,13 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 		if err != nil {
 			return nil, err
 		}
-		if shared == nil || shared.Store == nil || shared.Tenancies == nil || shared.Adopted == nil || shared.feed == nil {
-			return nil, errors.New("plugin " + Name + " needs the tenancy store, the tenancy lister and the guard's word on adoption: see NewShared")
+		if shared == nil || shared.Store == nil || shared.Adopted == nil || shared.feed == nil {
+			return nil, errors.New("plugin " + Name + " needs the tenancy store and the guard's word on adoption: see NewShared")
 		}
 		if err := shared.feed.start(handle.SharedInformerFactory()); err != nil {
 			return nil, err
 		}
-		if shared.byVolume == nil {
+		if shared.tenancies == nil {
 			return nil, fmt.Errorf("plugin %s needs the tenancies by volume: %w", Name, shared.indexed)
 		}
 		pods, err := indexPods(handle.SharedInformerFactory().Core().V1().Pods().Informer())
@@ -100,7 +103,7 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 		}
 		pl := &Holdfast{
 			store:     shared.Store,
-			records:   &records{lister: shared.Tenancies, indexer: shared.byVolume},
+			records:   &records{shared.tenancies},
 			kube:      handle.ClientSet(),
 			claims:    handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims().Lister(),
 			pods:      pods,

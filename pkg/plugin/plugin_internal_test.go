@@ -93,7 +93,7 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 		bindPolicy:     order.Policy{Order: config.BindOrdinal},
 		orderAnnounced: newAnnounced(announcedMax),
 
-		records:   &records{lister: cache.NewGenericLister(indexer, v1alpha1.Resource("tenancies")), indexer: indexer},
+		records:   &records{indexer},
 		feed:      newFeed(),
 		claims:    factory.Core().V1().PersistentVolumeClaims().Lister(),
 		pods:      pods,

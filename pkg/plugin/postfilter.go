@@ -31,7 +31,7 @@ func (pl *Holdfast) PostFilter(ctx context.Context, state fwk.CycleState, pod *v
 	if err != nil {
 		return nil, fwk.AsStatus(fmt.Errorf("%s: nodes: %w", Name, err))
 	}
-	explained := found.reach.Explain(namesOf(nodes))
+	explained := found.reach.Explain(len(nodes), pl.inSnapshot)
 	if explained == "" {
 		return nil, nothing
 	}

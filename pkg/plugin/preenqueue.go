@@ -7,7 +7,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/metrics"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
@@ -33,13 +32,13 @@ func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 // its owner, or never had one, may not run beside the old incarnation either. Last it
 // goes by the pod's volumes.
 func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
-	verdict, _ := pl.judge(pod)
+	verdict, _ := pl.judge(pod, pl.look(pod))
 	return verdict
 }
 
 // judge is gate, and where alone the volumes in use of a pod that is not held can be
 // shared.
-func (pl *Holdfast) judge(pod *v1.Pod) (tenancy.Verdict, []sharedNode) {
+func (pl *Holdfast) judge(pod *v1.Pod, seen *sight) (tenancy.Verdict, []sharedNode) {
 	if verdict := pl.arrival.gate(pod); verdict.Held {
 		return verdict, nil
 	}
@@ -47,13 +46,13 @@ func (pl *Holdfast) judge(pod *v1.Pod) (tenancy.Verdict, []sharedNode) {
 		return tenancy.Verdict{}, nil
 	}
 	own := tenancy.Verdict{}
-	if id, named := identity.Named(pod.Namespace, pod.Name); named {
-		own = pl.records.judge(id, pod.UID)
+	if seen.named {
+		own = judgeOwn(seen, pod)
 	}
-	if own.Held || len(pod.Spec.Volumes) == 0 {
+	if own.Held {
 		return own, nil
 	}
-	others, shared := pl.judgeUsers(pod)
+	others, shared := pl.judgeUsers(pod, seen)
 	if others.Held {
 		return others, nil
 	}

@@ -6,7 +6,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/reach"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
@@ -31,8 +30,9 @@ func (s *gateState) Clone() fwk.StateData { return s }
 // (docs/kubernetes-facts.md §0.10). Skip for pods whose name no record can have and
 // that have no bound claim.
 func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
+	seen := pl.look(pod)
 	found := &gateState{}
-	found.verdict, found.shared = pl.judge(pod)
+	found.verdict, found.shared = pl.judge(pod, seen)
 	if found.verdict.Held {
 		state.Write(gateKey, found)
 		return nil, refusal(found.verdict)
@@ -40,28 +40,26 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 	if status, _ := pl.orderGate(pod); !status.IsSuccess() {
 		return nil, status
 	}
-	found.reach = pl.reachable(pod)
-	found.shared = append(found.shared, pl.sharedWith(pod, nodes)...)
-	if _, named := identity.Named(pod.Namespace, pod.Name); !named && !found.reach.Limited() && len(found.shared) == 0 {
+	found.reach = pl.reachable(seen.need(pod))
+	found.shared = append(found.shared, pl.sharedWith(pod, seen.uses, nodes)...)
+	if !seen.named && !found.reach.Limited() && len(found.shared) == 0 {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	state.Write(gateKey, found)
 	switch {
 	case found.reach.Nowhere():
 		// The framework would only say which plugin it was.
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, found.reach.Explain(namesOf(nodes)))
-	case found.reach.Limited():
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, found.reach.Explain(len(nodes), pl.inSnapshot))
+	case found.reach.Limited() && !pl.without.Has(Narrowing):
 		return &fwk.PreFilterResult{NodeNames: found.reach.Nodes()}, nil
 	}
 	return nil, nil
 }
 
-func namesOf(nodes []fwk.NodeInfo) []string {
-	names := make([]string, 0, len(nodes))
-	for _, node := range nodes {
-		names = append(names, node.Node().Name)
-	}
-	return names
+// inSnapshot tells whether the node is one of those of this scheduling cycle.
+func (pl *Holdfast) inSnapshot(node string) bool {
+	_, err := pl.handle.SnapshotSharedLister().NodeInfos().Get(node)
+	return err == nil
 }
 
 // PreFilterExtensions is nil: no other pod on a node changes the verdict.

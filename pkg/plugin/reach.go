@@ -5,7 +5,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
-	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/reach"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
@@ -21,60 +21,27 @@ type need struct {
 	departure reach.Departure
 }
 
-// needOf reads the pod's bound claims and, where it has any, its identity's record.
-func (pl *Holdfast) needOf(pod *v1.Pod) need {
-	n := need{uses: pl.usesOf(pod)}
-	if len(n.uses) > 0 {
-		n.departure = pl.departureBefore(pod).Worse(pl.departureOfOthers(pod))
-	}
-	return n
-}
+// needOf is the need of a pod by a look of its own.
+func (pl *Holdfast) needOf(pod *v1.Pod) need { return pl.look(pod).need(pod) }
 
-// usesOf has the pod's bound claims. One that is missing or not bound puts no limit
-// here: VolumeBinding, which sees the same cache, decides.
-func (pl *Holdfast) usesOf(pod *v1.Pod) []reach.Use {
+// usesOf has the pod's bound claims.
+func (pl *Holdfast) usesOf(pod *v1.Pod) []reach.Use { return boundOf(pl.volumeUsesOf(pod)) }
+
+// boundOf has those of the claims that are bound. One that is missing or not bound puts
+// no limit here: VolumeBinding, which sees the same cache, decides.
+func boundOf(claims []v1alpha1.VolumeUse) []reach.Use {
 	var uses []reach.Use
-	for _, name := range tenancy.ClaimsOf(pod) {
-		claim, err := pl.claims.PersistentVolumeClaims(pod.Namespace).Get(name)
-		if err != nil || claim.Spec.VolumeName == "" {
-			continue
+	for _, use := range claims {
+		if use.Volume != "" {
+			uses = append(uses, reach.Use{Claim: use.Claim, Volume: use.Volume, SingleWriter: tenancy.SingleWriter(use.AccessModes)})
 		}
-		uses = append(uses, reach.Use{Claim: name, Volume: claim.Spec.VolumeName, SingleWriter: tenancy.SingleWriter(claim.Spec.AccessModes)})
 	}
 	return uses
 }
 
-// departureBefore goes by the pod's name, as the gate does.
-func (pl *Holdfast) departureBefore(pod *v1.Pod) reach.Departure {
-	id, named := identity.Named(pod.Namespace, pod.Name)
-	if !named {
-		return reach.Departure{}
-	}
-	record, err := pl.records.get(id)
-	if err != nil {
-		return reach.Unsure
-	}
-	return reach.DepartureOf(record, pod.UID)
-}
-
-// departureOfOthers goes by the other identities whose records name a volume of the pod:
-// a debug pod or another set must not write beside what one of them has left behind.
-func (pl *Holdfast) departureOfOthers(pod *v1.Pod) reach.Departure {
-	users, err := pl.records.users(pod, pl.volumeUsesOf(pod))
-	if err != nil {
-		return reach.Unsure
-	}
-	var worst reach.Departure
-	for _, record := range users {
-		worst = worst.Worse(reach.DepartureOf(record, pod.UID))
-	}
-	return worst
-}
-
-// reachable says from where the pod's volumes can be used. It looks twice before it
-// says nowhere.
-func (pl *Holdfast) reachable(pod *v1.Pod) reach.Verdict {
-	n := pl.needOf(pod)
+// reachable says from where what is needed can be had. It looks twice before it says
+// nowhere.
+func (pl *Holdfast) reachable(n need) reach.Verdict {
 	verdict := pl.feed.judge(n)
 	if verdict.Nowhere() {
 		return pl.feed.judgeAnew(n)

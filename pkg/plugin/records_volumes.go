@@ -59,13 +59,16 @@ func keysOfUse(namespace, claim, volume string) []string {
 // users returns the records of other identities than the pod's own that name one of the
 // uses.
 func (r *records) users(pod *v1.Pod, uses []v1alpha1.VolumeUse) ([]*v1alpha1.Tenancy, error) {
-	seen := sets.New(pod.Namespace + "/" + pod.Name)
+	var seen sets.Set[string] // Made when it is needed: hardly any pod shares a volume.
 	var users []*v1alpha1.Tenancy
 	for _, use := range uses {
 		for _, key := range keysOfUse(pod.Namespace, use.Claim, use.Volume) {
 			found, err := r.indexer.ByIndex(recordsByVolume, key)
 			if err != nil {
 				return nil, err
+			}
+			if len(found) > 0 && seen == nil {
+				seen = sets.New(pod.Namespace + "/" + pod.Name)
 			}
 			for _, obj := range found {
 				name, err := cache.MetaNamespaceKeyFunc(obj)

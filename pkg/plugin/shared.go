@@ -3,10 +3,9 @@ package plugin
 import (
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -22,13 +21,6 @@ import (
 type Shared struct {
 	// Store reads and writes records live.
 	Store *store.Store
-	// Tenancies is the cache of records that gates pods. It must be the lister of
-	// the very informer that wakes them, which is the scheduler's dynamic informer:
-	// with an informer of its own, a pod could be woken by an update that this lister
-	// has not seen yet, be gated again on the older record, and sleep for good, since
-	// no further event comes. One informer is enough, because it stores an update
-	// before it tells its handlers.
-	Tenancies cache.GenericLister
 	// Adopted is closed once every pod that ran when Holdfast came to the cluster is
 	// on the record (guard.Adopted). Until then no pod is placed: what it replaces
 	// could be one that nobody has written down yet.
@@ -38,55 +30,50 @@ type Shared struct {
 
 	feed  *feed
 	order bindOrder
-	// byVolume is the store of the tenancies' informer, with the index recordsByVolume;
-	// indexed is what went wrong with that.
-	byVolume cache.Indexer
-	indexed  error
+	// tenancies is the cache of records that gates pods, with the index recordsByVolume;
+	// indexed is what went wrong with that. It must be the store of the very informer that
+	// wakes them, which is the scheduler's dynamic informer: with an informer of its own, a
+	// pod could be woken by an update that this store has not seen yet, be gated again on
+	// the older record, and sleep for good, since no further event comes. One informer is
+	// enough, because it stores an update before it tells its handlers.
+	tenancies cache.Indexer
+	indexed   error
 }
 
-// NewShared takes the tenancy lister from the dynamic informer factory that the
+// NewShared takes the cache of records from the dynamic informer factory that the
 // scheduler is given, and the real clock.
 func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFactory, adopted <-chan struct{}) *Shared {
-	tenancies := informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies"))
-	byVolume, err := indexRecords(tenancies.Informer())
+	tenancies, err := indexRecords(informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies")).Informer())
 	return &Shared{
 		Store:     s,
 		Adopted:   adopted,
-		Tenancies: tenancies.Lister(),
 		Clock:     clock.RealClock{},
 		feed:      newFeed(),
-		byVolume:  byVolume,
+		tenancies: tenancies,
 		indexed:   err,
 	}
 }
 
 // records reads tenancies from the cache.
-type records struct {
-	lister cache.GenericLister
-	// indexer is the lister's store, with the index recordsByVolume.
-	indexer cache.Indexer
-}
+type records struct{ indexer cache.Indexer }
 
-// judge says whether the cache lets the incarnation podUID of the identity
-// through. Absence passes, since PreBind's live read decides; an error holds.
-func (r *records) judge(id identity.Identity, podUID types.UID) tenancy.Verdict {
-	record, err := r.get(id)
-	if err != nil {
+// judgeOwn says whether the record of the pod's name lets it through. Absence passes,
+// since PreBind's live read decides; an error holds.
+func judgeOwn(seen *sight, pod *v1.Pod) tenancy.Verdict {
+	if seen.ownErr != nil {
 		return tenancy.Verdict{
 			Held:    true,
 			Reason:  tenancy.ReasonUnreadable,
-			Message: fmt.Sprintf("The record of %s cannot be read from the cache: %v. A record that can be read would release it.", id.Name(), err),
+			Message: fmt.Sprintf("The record of %s cannot be read from the cache: %v. A record that can be read would release it.", seen.id.Name(), seen.ownErr),
 		}
 	}
-	return tenancy.Judge(record, podUID)
+	return tenancy.Judge(seen.own, pod.UID)
 }
 
+// get reads the identity's record. It is nil if there is none.
 func (r *records) get(id identity.Identity) (*v1alpha1.Tenancy, error) {
-	obj, err := r.lister.ByNamespace(id.Namespace).Get(id.Name())
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
+	obj, found, err := r.indexer.GetByKey(id.Namespace + "/" + id.Name())
+	if err != nil || !found {
 		return nil, err
 	}
 	return toTenancy(obj)

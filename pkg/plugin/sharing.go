@@ -50,19 +50,17 @@ func (pl *Holdfast) writes(pod *v1.Pod) bool {
 
 // judgeUsers judges the pod beside every other identity whose record names one of its
 // volumes, from the cache. The first hold is the verdict.
-func (pl *Holdfast) judgeUsers(pod *v1.Pod) (tenancy.Verdict, []sharedNode) {
-	uses := pl.volumeUsesOf(pod)
-	users, err := pl.records.users(pod, uses)
-	if err != nil {
+func (pl *Holdfast) judgeUsers(pod *v1.Pod, seen *sight) (tenancy.Verdict, []sharedNode) {
+	if err := seen.usersErr; err != nil {
 		return tenancy.Verdict{Held: true, Reason: tenancy.ReasonVolumeUnreadable, Message: fmt.Sprintf(
 			"It cannot be read from the cache who uses the volumes of the pod: %v. Records that can be read would release it.", err)}, nil
 	}
-	if len(users) > usersMax {
-		return tooManyUsers(len(users)), nil
+	if len(seen.users) > usersMax {
+		return tooManyUsers(len(seen.users)), nil
 	}
 	var nodes []sharedNode
-	for _, record := range users {
-		sharing := tenancy.JudgeSharing(record, pod.Namespace, uses, pl.runsOn(record))
+	for _, record := range seen.users {
+		sharing := tenancy.JudgeSharing(record, pod.Namespace, seen.uses, pl.runsOn(record))
 		if sharing.Held {
 			return sharing.Verdict, nil
 		}
@@ -99,12 +97,12 @@ func refuseNode(shared []sharedNode, node string) string {
 // sharedWith returns the nodes on which pods use the pod's volumes of one writer, those
 // that are on their way included. For the very most pods this is one look-up per claim.
 // Volumes of one pod are left to VolumeRestrictions.
-func (pl *Holdfast) sharedWith(pod *v1.Pod, nodes []fwk.NodeInfo) []sharedNode {
+func (pl *Holdfast) sharedWith(pod *v1.Pod, uses []v1alpha1.VolumeUse, nodes []fwk.NodeInfo) []sharedNode {
 	if pl.without.Has(Gate) {
 		return nil
 	}
 	var shared []sharedNode
-	for _, use := range pl.volumeUsesOf(pod) {
+	for _, use := range uses {
 		if !tenancy.SingleWriter(use.AccessModes) || tenancy.OnePod(use.AccessModes) {
 			continue
 		}

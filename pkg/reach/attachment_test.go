@@ -2,7 +2,9 @@ package reach
 
 import (
 	"fmt"
+	"maps"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +217,7 @@ func TestAttachmentsAgreeWithALoopOverThem(t *testing.T) {
 					t.Fatalf("seed %d: node %s is refused without a reason", seed, node)
 				}
 			}
+			mustExplain(t, &v, slices.Collect(maps.Keys(ready)))
 		}
 	}
 }

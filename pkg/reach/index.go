@@ -31,7 +31,7 @@ type Index struct {
 	places  map[placeKey]*place
 
 	// Where a place is found by the labels of a node that may join or leave it.
-	byLabel map[label]sets.Set[*place]
+	byLabel map[Label]sets.Set[*place]
 	byKey   map[string]sets.Set[*place]
 	loose   sets.Set[*place]
 
@@ -78,7 +78,7 @@ func NewIndex() *Index {
 		drivers:  map[string]*driver{},
 		volumes:  map[string]*volume{},
 		places:   map[placeKey]*place{},
-		byLabel:  map[label]sets.Set[*place]{},
+		byLabel:  map[Label]sets.Set[*place]{},
 		byKey:    map[string]sets.Set[*place]{},
 		loose:    sets.New[*place](),
 		csiNodes: map[string]sets.Set[string]{},

@@ -2,8 +2,11 @@ package reach
 
 import (
 	"fmt"
+	"maps"
 	"math/rand"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -199,6 +202,36 @@ func (w *world) compare(t *testing.T, x *Index, uses ...Use) {
 	}
 	if v.Limited() && !v.Nodes().Equal(want) {
 		t.Fatalf("nodes %v of %v, want %v", v.Nodes(), uses, want)
+	}
+	mustExplain(t, &v, slices.Collect(maps.Keys(w.nodes)))
+	for _, use := range uses {
+		near, ok := x.Near(use.Volume)
+		for name := range w.reaches([]Use{use}) {
+			has := func(l Label) bool { return w.nodes[name].Labels[l.Key] == l.Value }
+			if ok && !slices.ContainsFunc(near, has) {
+				t.Fatalf("node %s with labels %v is within reach of %v, and has none of %v", name, w.nodes[name].Labels, describe(w, uses), near)
+			}
+		}
+	}
+}
+
+// mustExplain: the sum is that over every node, one by one.
+func mustExplain(t *testing.T, v *Verdict, nodes []string) {
+	t.Helper()
+	counts := map[string]int{}
+	for _, node := range nodes {
+		if !v.Allows(node) {
+			counts[v.Why(node).Message]++
+		}
+	}
+	var parts []string
+	for message, count := range counts {
+		parts = append(parts, fmt.Sprintf("%d %s", count, message))
+	}
+	slices.Sort(parts)
+	among := sets.New(nodes...)
+	if got, want := v.Explain(len(nodes), among.Has), strings.Join(parts, ", "); got != want {
+		t.Fatalf("explained as %q, want %q", got, want)
 	}
 }
 

@@ -38,7 +38,8 @@ type nodes struct {
 	near sets.Set[string]
 }
 
-type label struct{ key, value string }
+// Label is a label of a node.
+type Label struct{ Key, Value string }
 
 // anchor is a condition on one label that every node of a term fulfils. Without a key
 // there is none: the term names labels only to exclude them.
@@ -164,10 +165,30 @@ func (x *Index) anchor(p *place) {
 			insert(x.byKey, a.key, p)
 		default:
 			for _, value := range a.values {
-				insert(x.byLabel, label{a.key, value}, p)
+				insert(x.byLabel, Label{a.key, value}, p)
 			}
 		}
 	}
+}
+
+// Near returns labels one of which every node within reach of the volume has. It is
+// false if there are none such: the volume is not known, or its affinity does not name
+// values.
+func (x *Index) Near(volume string) ([]Label, bool) {
+	v := x.volumes[volume]
+	if v == nil || v.place == nil {
+		return nil, false
+	}
+	var labels []Label
+	for _, a := range x.anchorsOf(v.place) {
+		if len(a.values) == 0 {
+			return nil, false
+		}
+		for _, value := range a.values {
+			labels = append(labels, Label{a.key, value})
+		}
+	}
+	return labels, true
 }
 
 func (x *Index) unanchor(p *place) {
@@ -175,7 +196,7 @@ func (x *Index) unanchor(p *place) {
 	for _, a := range p.anchors {
 		remove(x.byKey, a.key, p)
 		for _, value := range a.values {
-			remove(x.byLabel, label{a.key, value}, p)
+			remove(x.byLabel, Label{a.key, value}, p)
 		}
 	}
 	p.anchors, p.anchored = nil, false
@@ -228,7 +249,7 @@ func (x *Index) around(labels map[string]string, visit func(*place)) {
 		visit(p)
 	}
 	for key, value := range labels {
-		for p := range x.byLabel[label{key, value}] {
+		for p := range x.byLabel[Label{key, value}] {
 			visit(p)
 		}
 		for p := range x.byKey[key] {

@@ -155,13 +155,40 @@ func (l *limit) refusal(node string) Refusal {
 	return Refusal{ReasonOutOfReach, message}
 }
 
-// Explain sums up why the others of the given nodes are out of reach, in the form of
-// the framework's own message: "8 node(s) cannot reach …, 3 node(s) lack …".
-func (v *Verdict) Explain(names []string) string {
+// Explain sums up why nodes are out of reach, in the form of the framework's own message:
+// "8 node(s) cannot reach …, 3 node(s) lack …". There are count of them, and has tells
+// whether a node is among them. It looks at the nodes near the first volume alone, for
+// what it says of all others is the same.
+func (v *Verdict) Explain(count int, has func(node string) bool) string {
 	counts := map[string]int{}
-	for _, name := range names {
-		if !v.Allows(name) {
-			counts[v.Why(name).Message]++
+	var left []string // Those within all limits so far, from the first limit on.
+	for i := range v.limits {
+		l := &v.limits[i]
+		if i > 0 {
+			left = slices.DeleteFunc(left, func(node string) bool {
+				refused := !l.nodes.fit.Has(node)
+				if refused {
+					counts[l.refusal(node).Message]++
+				}
+				return refused
+			})
+			continue
+		}
+		others := count
+		for node := range l.nodes.fit {
+			if has(node) {
+				left = append(left, node)
+				others--
+			}
+		}
+		for node := range l.apart() {
+			if has(node) && !l.nodes.fit.Has(node) {
+				counts[l.refusal(node).Message]++
+				others--
+			}
+		}
+		if others > 0 {
+			counts[l.refusal("").Message] += others
 		}
 	}
 	parts := make([]string, 0, len(counts))
@@ -170,6 +197,18 @@ func (v *Verdict) Explain(names []string) string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, ", ")
+}
+
+// apart are the nodes whose refusal can be another than that of a node that has nothing
+// to do with the volume.
+func (l *limit) apart() sets.Set[string] {
+	if len(l.left) > 0 {
+		return sets.New(l.left[0].node)
+	}
+	if len(l.nodes.near) == len(l.nodes.fit) {
+		return nil // All that are near fit.
+	}
+	return l.nodes.near
 }
 
 // Widens tells whether a node is within reach that was not within that of the other.
