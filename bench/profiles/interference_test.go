@@ -32,7 +32,7 @@ func TestPodsThatAreNotOursAreLeftAlone(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			chance := rand.New(rand.NewSource(seed))
-			pair, err := New(t.Context(), false, randomCluster(chance)...)
+			pair, err := New(t.Context(), Options{}, randomCluster(chance)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestReachIsWhatUpstreamFindsNodeByNode(t *testing.T) {
 				made = append(made, pod)
 				objects = append(objects, volume, claim)
 			}
-			pair, err := New(t.Context(), false, objects...)
+			pair, err := New(t.Context(), Options{}, objects...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +144,7 @@ func randomPodWithVolume(chance *rand.Rand, name string) (*v1.Pod, *v1.Persisten
 // batching from a whole profile.
 func TestBatchingStaysOnForPodsThatAreNotOurs(t *testing.T) {
 	chance := rand.New(rand.NewSource(1))
-	pair, err := New(t.Context(), true, randomCluster(chance)...)
+	pair, err := New(t.Context(), Options{Listed: true}, randomCluster(chance)...)
 	if err != nil {
 		t.Fatal(err)
 	}

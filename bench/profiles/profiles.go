@@ -2,8 +2,8 @@
 // scheduler with the whole default plugin set, two frameworks, one snapshot. What the
 // two make of the same pod in the same cluster can then be compared, and timed.
 //
-// The API server behind it is a fake clientset: it is neither what is compared nor
-// what is measured, and the objects never change.
+// The API server behind it is a fake clientset, and what binds a pod asks of it is
+// answered at once (requests.go): it is neither what is compared nor what is measured.
 package profiles
 
 import (
@@ -15,7 +15,6 @@ import (
 	"k8s.io/client-go/dynamic/dynamicinformer"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	kubescheduler "k8s.io/kubernetes/pkg/scheduler"
@@ -28,7 +27,6 @@ import (
 
 	schedulermanifest "github.com/holdfast-dev/holdfast/manifests/scheduler"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
-	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
@@ -39,38 +37,50 @@ type Pair struct {
 	Default framework.Framework
 	// Holdfast is the framework of the profile as it is shipped.
 	Holdfast framework.Framework
+	// Scheduler has both. Its queue is not started (StartQueue).
+	Scheduler *kubescheduler.Scheduler
+	// Snapshot is what its cycles look at.
+	Snapshot *internalcache.Snapshot
+
+	binds *binds
 }
 
-// New makes a pair in a cluster of the given objects. With listed set, pods without
-// topology spread constraints of their own have none: the system's default ones make
-// every pod unfit for batching (upstream, podtopologyspread/plugin.go), and with them
-// nothing could be said of it.
-func New(ctx context.Context, listed bool, objects ...runtime.Object) (*Pair, error) {
-	profiles, err := both(listed)
+// Options say how the profiles are set up.
+type Options struct {
+	// Listed: pods without topology spread constraints of their own have none. The
+	// system's default ones make every pod unfit for batching (upstream,
+	// podtopologyspread/plugin.go), and with them nothing could be said of it.
+	Listed bool
+	// Without switches parts of the plugin off.
+	Without []plugin.Defence
+}
+
+// New makes a pair in a cluster of the given objects.
+func New(ctx context.Context, o Options, objects ...runtime.Object) (*Pair, error) {
+	profiles, err := both(o.Listed)
 	if err != nil {
 		return nil, err
 	}
-	client := fake.NewClientset(objects...)
+	cluster := fake.NewClientset(objects...)
+	answers := newAnswers(objects)
+	client := answers.kubernetes(cluster)
 	informers := kubescheduler.NewInformerFactory(client, 0, nil)
 	records := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(records); err != nil {
 		return nil, err
 	}
 	custom := dynamicinformer.NewDynamicSharedInformerFactory(dynamicfake.NewSimpleDynamicClient(records), 0)
-	// Live reads come with the bind, and nothing is bound here: there is no server to be reached.
-	tenancies, err := versioned.NewForConfig(&rest.Config{Host: "http://unreachable.invalid"})
-	if err != nil {
-		return nil, err
-	}
 	adopted := make(chan struct{})
 	close(adopted)
-	shared := plugin.NewShared(store.New(tenancies), custom, adopted)
+	shared := plugin.NewShared(store.New(answers.tenancies()), custom, adopted)
 
-	recorder := events.NewEventBroadcasterAdapter(client)
+	recorder := events.NewEventBroadcasterAdapter(cluster)
+	snapshot := internalcache.NewEmptySnapshot()
 	x, err := kubescheduler.New(ctx, client, informers, custom,
 		profile.RecorderFactory(func(name string) events.EventRecorderLogger { return recorder.NewRecorder(name) }),
 		kubescheduler.WithProfiles(profiles...),
-		kubescheduler.WithFrameworkOutOfTreeRegistry(plugin.Registry(shared)))
+		kubescheduler.WithNodeInfoSnapshot(snapshot),
+		kubescheduler.WithFrameworkOutOfTreeRegistry(plugin.Registry(shared, o.Without...)))
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +91,31 @@ func New(ctx context.Context, listed bool, objects ...runtime.Object) (*Pair, er
 	if err := x.WaitForHandlersSync(ctx); err != nil {
 		return nil, err
 	}
-	pair := &Pair{Default: x.Profiles[v1.DefaultSchedulerName], Holdfast: x.Profiles[schedulermanifest.ProfileName]}
-	snapshot, ok := pair.Default.SnapshotSharedLister().(*internalcache.Snapshot)
-	if !ok {
-		return nil, fmt.Errorf("the scheduler's snapshot is a %T", pair.Default.SnapshotSharedLister())
+	pair := &Pair{
+		Default:   x.Profiles[v1.DefaultSchedulerName],
+		Holdfast:  x.Profiles[schedulermanifest.ProfileName],
+		Scheduler: x,
+		Snapshot:  snapshot,
+		binds:     &answers.binds,
 	}
 	return pair, x.Cache.UpdateSnapshot(klog.FromContext(ctx), snapshot)
 }
+
+// StartQueue lets pods become ready to be scheduled. What takes them out of the queue is
+// the caller's to do.
+func (p *Pair) StartQueue(ctx context.Context) {
+	p.Scheduler.SchedulingQueue.Run(klog.FromContext(ctx))
+	go func() {
+		<-ctx.Done()
+		p.Scheduler.SchedulingQueue.Close()
+	}()
+	if p.Scheduler.APIDispatcher != nil {
+		p.Scheduler.APIDispatcher.Run(klog.FromContext(ctx))
+	}
+}
+
+// Bound is how many pods were bound.
+func (p *Pair) Bound() int64 { return p.binds.landed.Load() }
 
 // both returns the default profile and the shipped one.
 func both(listed bool) ([]schedulerconfig.KubeSchedulerProfile, error) {

@@ -1,0 +1,109 @@
+package cycles
+
+import (
+	"testing"
+	"time"
+)
+
+// pairs is how many blocks each side has.
+const pairs = 5
+
+// perBlock is how many pods a block of each side has. A is slow and needs few to be
+// measured, B is fast and needs many.
+type perBlock [2]int
+
+// drains are what is created and then drained.
+var drains = []struct {
+	name string
+	w    workload
+	// sizes are numbers of nodes.
+	sizes map[int]perBlock
+}{
+	// The headline: the volume is on one node. On a cluster of one node both filter the
+	// same, and what A allocates there is the other plugins' part of what B does.
+	{"claim=node", workload{claim: oneNode}, map[int]perBlock{1: {5, 5}, 1_000: {20, 300}, 5_000: {10, 300}, 15_000: {5, 300}}},
+	// What real ordinals ask for besides.
+	{"claim=node+hostnameAntiAffinity", workload{claim: oneNode, shape: hostnameAntiAffinity}, map[int]perBlock{5_000: {10, 100}}},
+	{"claim=node+zoneSpread", workload{claim: oneNode, shape: zoneSpread}, map[int]perBlock{5_000: {10, 100}}},
+	{"claim=node+zoneAffinity", workload{claim: oneNode, shape: zoneAffinity, neighbours: someAlike}, map[int]perBlock{5_000: {10, 100}}},
+}
+
+// singles are what single cycles are measured of.
+var singles = []struct {
+	name  string
+	w     workload
+	sizes map[int]perBlock
+}{
+	{"claim=node", workload{claim: oneNode}, map[int]perBlock{1_000: {20, 100}, 5_000: {5, 100}, 15_000: {3, 100}}},
+	{"claim=zone", workload{claim: oneZone}, map[int]perBlock{1_000: {20, 20}, 5_000: {10, 10}, 15_000: {5, 5}}},
+	{"claim=none", workload{claim: noClaim, owner: "ReplicaSet"}, map[int]perBlock{1_000: {100, 100}, 5_000: {100, 100}, 15_000: {100, 100}}},
+	{"claim=node+nominated", workload{claim: oneNode, nominated: true}, map[int]perBlock{5_000: {100, 100}}},
+	{"claim=node+full", workload{claim: oneNode, shape: large, neighbours: everyOtherFull, onFull: true, fails: true}, map[int]perBlock{5_000: {3, 50}}},
+}
+
+// atLeast is how long a block of single cycles goes on.
+const atLeast = 200 * time.Millisecond
+
+func BenchmarkDrain(b *testing.B) {
+	for _, c := range drains {
+		for _, nodes := range sorted(c.sizes) {
+			b.Run(c.name+"/"+nodesOf(nodes), func(b *testing.B) {
+				for b.Loop() {
+					drain(b, c.w, nodes, pairs, c.sizes[nodes]).report(b)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkCycle(b *testing.B) {
+	for _, c := range singles {
+		for _, nodes := range sorted(c.sizes) {
+			b.Run(c.name+"/"+nodesOf(nodes), func(b *testing.B) {
+				for b.Loop() {
+					cycles(b, c.w, nodes, pairs, c.sizes[nodes], atLeast).report(b)
+				}
+			})
+		}
+	}
+}
+
+// few is a cluster in which the benchmarks' own counts can be checked at once.
+const few = 30
+
+// TestDrainsCount runs every drain small: pods go where their volumes are, A looks at
+// every node for that, and B at one.
+func TestDrainsCount(t *testing.T) {
+	for _, c := range drains {
+		t.Run(c.name, func(t *testing.T) {
+			r := drain(t, c.w, few, 2, perBlock{3, 3})
+			r.mustFilter(t, sideA, few)
+			r.mustFilter(t, sideB, 1)
+		})
+	}
+}
+
+func TestCyclesCount(t *testing.T) {
+	each := map[string][2]float64{
+		"claim=node": {few, 1}, "claim=zone": {few, few / zones}, "claim=none": {few, few},
+		"claim=node+nominated": {1, 1},
+		// Preemption tries the nodes again on which it could help: to A that is every full
+		// one, to B the one within reach.
+		"claim=node+full": {few + few/2, 1 + 1},
+	}
+	for _, c := range singles {
+		t.Run(c.name, func(t *testing.T) {
+			r := cycles(t, c.w, few, 2, perBlock{3, 3}, 0)
+			for _, s := range sides(t) {
+				r.mustFilter(t, s, each[c.name][s])
+			}
+		})
+	}
+}
+
+func (r *result) mustFilter(t *testing.T, s side, want float64) {
+	t.Helper()
+	if got := r.perPod(s, func(b block) float64 { return float64(b.filtered) }); got != want {
+		t.Errorf("side %s filters %.2f nodes per pod, want %.2f", s, got, want)
+	}
+}
