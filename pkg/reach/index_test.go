@@ -395,6 +395,14 @@ func nodeWith(name, version string, labels map[string]string) *v1.Node {
 	return &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-" + name, ResourceVersion: version, Labels: labels}}
 }
 
+func TestALookUpAllocatesNothing(t *testing.T) {
+	x := zonal(100)
+	v := x.Judge([]Use{{Volume: "zonal-7"}}, Departure{})
+	if n := testing.AllocsPerRun(10, func() { v.Allows("node-7") }); n > 0 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
 func BenchmarkFilter(b *testing.B) {
 	x := zonal(5000)
 	v := x.Judge([]Use{{Volume: "zonal-7"}}, Departure{})
