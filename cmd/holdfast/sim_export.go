@@ -29,6 +29,7 @@ type exportOptions struct {
 	at        time.Duration
 	output    string
 	format    string
+	decisions decisionsFile
 }
 
 func newExportCommand() *cobra.Command {
@@ -45,7 +46,10 @@ what kubectl get -o json prints, and has all that a scenario's cluster.from take
 		Example: `  # The cluster ten virtual minutes into the story, for kube-scheduler-simulator
   holdfast sim export --at 10m -o cluster.json sim/scenarios/silent-node.yaml
 
-  # The same to begin another scenario with
+  # With what the plugins said, as its web page shows it
+  holdfast sim export --record-decisions decisions.ndjson -o cluster.json sim/scenarios/silent-node.yaml
+
+  # As a list, to begin another scenario with
   holdfast sim export --at 10m --format list -o cluster.json sim/scenarios/silent-node.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c.OutOrStdout(), args[0]) },
@@ -55,6 +59,7 @@ what kubectl get -o json prints, and has all that a scenario's cluster.from take
 	f.DurationVar(&o.at, "at", 0, "take the cluster at this virtual time instead of the scenario's end")
 	f.StringVarP(&o.output, "output", "o", "", "file to write; empty is standard output")
 	f.StringVar(&o.format, "format", "kube-scheduler-simulator", "kube-scheduler-simulator or list")
+	o.decisions.addFlag(c)
 	complete(c, "scheduler", "holdfast", "default")
 	complete(c, "format", "kube-scheduler-simulator", "list")
 	return c
@@ -82,6 +87,7 @@ func (o *exportOptions) run(out io.Writer, path string) error {
 	var cluster *snapshot.Cluster
 	_, err = play.Run(s.Scenario, play.Options{
 		Scheduler: scenario.Scheduler(o.scheduler), Until: o.at, Taken: func(c *snapshot.Cluster) { cluster = c },
+		Decided: o.decisions.collector(),
 	})
 	if refused := (*play.ObjectError)(nil); errors.As(err, &refused) {
 		return &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
@@ -89,6 +95,10 @@ func (o *exportOptions) run(out io.Writer, path string) error {
 	if err != nil {
 		return &exitError{exitFailure, fmt.Errorf("%s: %w", s.file, err)}
 	}
+	if err := o.decisions.write(); err != nil {
+		return &exitError{exitFailure, err}
+	}
+	o.decisions.annotate(cluster)
 	var b bytes.Buffer
 	if err := write(&b, cluster); err != nil {
 		return &exitError{exitFailure, err}

@@ -29,6 +29,9 @@ func TestExportWritesWhatCanBeReadAgain(t *testing.T) {
 		"as a list, at another moment": {
 			args: []string{"--scheduler", "default", "--format", "list", "--at", "5s"}, wantOut: `"kind": "List"`,
 		},
+		"with a word of every plugin": {
+			args: []string{"--scheduler", "default", "--record-decisions", filepath.Join(t.TempDir(), "decisions.ndjson")}, wantOut: `"pods": [`,
+		},
 		"a format that there is none of":    {args: []string{"--format", "xml"}, want: exitInput, wantErr: `--format "xml": must be kube-scheduler-simulator or list`},
 		"a scheduler that there is none of": {args: []string{"--scheduler", "both"}, want: exitInput, wantErr: `--scheduler "both": must be holdfast or default`},
 		"a time before the beginning":       {args: []string{"--at", "-1s"}, want: exitInput, wantErr: "--at -1s: must not be negative"},

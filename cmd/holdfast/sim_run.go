@@ -24,6 +24,7 @@ type runOptions struct {
 	store     string
 	output    string
 	until     time.Duration
+	decisions decisionsFile
 }
 
 func newRunCommand() *cobra.Command {
@@ -60,6 +61,7 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 	f.StringVar(&o.store, "store", string(engine.Memory), "what the API server keeps its objects in: memory or etcd")
 	f.StringVarP(&o.output, "output", "o", "text", "text, or json: one document per scenario")
 	f.DurationVar(&o.until, "until", 0, "end each run at this virtual time instead of the scenario's")
+	o.decisions.addFlag(c)
 	complete(c, "scheduler", "both", "holdfast", "default")
 	complete(c, "store", "memory", "etcd")
 	complete(c, "output", "text", "json")
@@ -106,6 +108,9 @@ func (o *runOptions) run(out io.Writer, paths []string) error {
 		}
 		passed = passed && r.Passed
 	}
+	if err := o.decisions.write(); err != nil {
+		return &exitError{exitFailure, err}
+	}
 	if !passed {
 		return errUnmet
 	}
@@ -135,7 +140,7 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 		}
 		progress := &play.Progress{}
 		stop := showProgress(os.Stderr, s.Name, scheduler, progress)
-		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, Progress: progress})
+		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, Decided: o.decisions.collector(), Progress: progress})
 		stop()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.file, err)

@@ -42,6 +42,8 @@ type Options struct {
 	// Restore returns a cluster that exists already, for a scheduler of that name; nil:
 	// there is none. It is asked once, before anything but the API server runs.
 	Restore func(schedulerName string) *snapshot.Cluster
+	// Record remembers what the scheduler's plugins say; nil: nobody asks them.
+	Record *Recorder
 	// OnCommit is told of every change that the store commits, at the virtual instant
 	// of the commit; nil: nobody is. It must not block, and must not call the cluster.
 	OnCommit func()

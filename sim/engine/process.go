@@ -205,6 +205,7 @@ func (c *Cluster) run(p *process) error {
 	if err != nil {
 		return err
 	}
+	scheduler.record = c.options.Record
 	if c.Holdfast() {
 		if err := addHoldfast(p, scheduler, c); err != nil {
 			return fmt.Errorf("holdfast: %w", err)

@@ -27,6 +27,8 @@ type scheduler struct {
 	client  kubernetes.Interface
 	dynamic dynamicinformer.DynamicSharedInformerFactory
 	options []kubescheduler.Option
+	// record stands in for the plugins; nil: nothing does.
+	record *Recorder
 }
 
 func newScheduler(p *process) (*scheduler, error) {
@@ -79,6 +81,11 @@ func (s *scheduler) start(ctx context.Context) error {
 	x, err := kubescheduler.New(ctx, s.client, informers, s.dynamic, profile.NewRecorderFactory(recorder), s.options...)
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
+	}
+	if s.record != nil {
+		if err := s.record.standIn(x); err != nil {
+			return fmt.Errorf("record of decisions: %w", err)
+		}
 	}
 	informers.Start(ctx.Done())
 	s.dynamic.Start(ctx.Done())

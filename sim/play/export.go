@@ -3,12 +3,15 @@ package play
 import (
 	"context"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/holdfast-dev/holdfast/sim/decisions"
 	"github.com/holdfast-dev/holdfast/sim/engine"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
 	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
@@ -49,4 +52,13 @@ func typed(kind snapshot.Kind, u *unstructured.Unstructured) (snapshot.Object, e
 	}
 	o.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
 	return o, nil
+}
+
+// decided are the recorder's attempts, with the run that they were made in.
+func decided(r *engine.Recorder, name string, s scenario.Scheduler, zero time.Time) ([]decisions.Attempt, int) {
+	attempts, dropped := r.Attempts(zero)
+	for i := range attempts {
+		attempts[i].Scenario, attempts[i].Scheduler = name, string(s)
+	}
+	return attempts, dropped
 }

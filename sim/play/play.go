@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/holdfast-dev/holdfast/sim/check"
+	"github.com/holdfast-dev/holdfast/sim/decisions"
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
@@ -33,6 +34,9 @@ type Options struct {
 	WithoutRules []string
 	// Taken is told of the cluster as it is when the run ends; nil: nobody is.
 	Taken func(*snapshot.Cluster)
+	// Decided is told of every attempt to place a pod when the run ends, and of how many
+	// more there were than are remembered; nil: nobody is, and nothing is recorded.
+	Decided func(attempts []decisions.Attempt, dropped int)
 	// Progress is told how far the run is; nil: nobody is.
 	Progress *Progress
 }
@@ -70,6 +74,10 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		return nil, err
 	}
 	given := s.Snapshot()
+	var recorder *engine.Recorder
+	if o.Decided != nil {
+		recorder = engine.NewRecorder()
+	}
 	cluster, err := engine.Start(ctx, engine.Options{
 		Restore:       restored(given, o.Scheduler),
 		Scheduler:     engine.Kind(o.Scheduler),
@@ -79,6 +87,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		Timers:        timers(s.Timers),
 		Without:       o.Without,
 		WithoutRules:  o.WithoutRules,
+		Record:        recorder,
 		OnCommit:      o.Progress.commit,
 	})
 	if err != nil {
@@ -137,6 +146,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	steps.play(ctx, o.Scheduler, until)
 	sleepUntil(zero.Add(until))
 
+	if o.Decided != nil {
+		o.Decided(decided(recorder, s.Name, o.Scheduler, zero))
+	}
 	if o.Taken != nil {
 		c, err := taken(ctx, cluster)
 		if err != nil {

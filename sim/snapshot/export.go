@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	holdfastv1alpha1 "github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
 // configSection is the one key of an export that is not a list of objects.
@@ -71,7 +73,7 @@ func (r *reader) section(content []byte, want metav1.TypeMeta) error {
 // WriteExport writes the cluster so that kube-scheduler-simulator can import it. It
 // has no room for other kinds, and does not take the priority classes that every
 // cluster has. What server-side apply refuses is left out: resourceVersion and
-// managedFields.
+// managedFields; and so is the finalizer of Holdfast, which nobody takes off there.
 func WriteExport(w io.Writer, c *Cluster) error {
 	bySection := map[string][]Object{}
 	for _, name := range sections {
@@ -140,12 +142,20 @@ func systemClass(o Object) bool {
 	return ok && strings.HasPrefix(class.Name, systemPrefix)
 }
 
-// applicable is a copy without what server-side apply refuses.
+// applicable is a copy without what server-side apply refuses, and without the
+// finalizer that only Holdfast takes off.
 func applicable(o Object) Object {
 	o = o.DeepCopyObject().(Object)
 	o.SetResourceVersion("")
 	o.SetManagedFields(nil)
+	if kept := withoutOurs(o.GetFinalizers()); len(kept) < len(o.GetFinalizers()) {
+		o.SetFinalizers(kept)
+	}
 	return o
+}
+
+func withoutOurs(finalizers []string) []string {
+	return slices.DeleteFunc(slices.Clone(finalizers), func(f string) bool { return f == holdfastv1alpha1.PodFinalizer })
 }
 
 // WriteList writes the cluster as kubectl get -o json does.
