@@ -164,6 +164,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	for _, v := range checker.Finish(time.Now()) {
 		run.Violations = append(run.Violations, violation(v, zero))
 	}
+	run.Faults = steps.spans.faults(until)
 	seen.summarise(run, checker.Ordinals())
 	run.Checks = append(steps.unplayed(), report.Judge(s.Expect[o.Scheduler], run)...)
 	return run, nil

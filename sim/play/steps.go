@@ -26,6 +26,10 @@ type steps struct {
 	zero     time.Time
 	// nodes remembers which node a step found, by the step's name.
 	nodes map[string]string
+	// found is the node that the step at hand found.
+	found string
+	// spans are what the steps did and until when.
+	spans spans
 	// failed are the steps that could not be played.
 	failed []report.Check
 	// index is the place of the step that is being played.
@@ -45,12 +49,14 @@ func (p *steps) play(ctx context.Context, scheduler scenario.Scheduler, until ti
 		sleepUntil(p.zero.Add(next.At))
 		p.seen.step(next.Step.Describe())
 		plan.Played(next, time.Since(p.zero))
-		p.index = next.Index
+		p.index, p.found = next.Index, ""
 		if err := p.do(ctx, next.Step); err != nil {
 			// What a step is about may not be there under this scheduler. That is for the
 			// report to say: the rest of the story is still worth telling.
 			p.failed = append(p.failed, notPlayed(next.Index, next.Step, err.Error()))
+			continue
 		}
+		p.spans.step(next.Step, p.found, time.Since(p.zero))
 	}
 }
 
@@ -140,6 +146,7 @@ func (p *steps) resumeWatch(_ context.Context, s *scenario.Step) error {
 // find returns the node of a step's target, and remembers it for later steps.
 func (p *steps) find(ctx context.Context, s *scenario.Step, t *scenario.NodeTarget) (string, error) {
 	node, err := p.lookUp(ctx, t)
+	p.found = node
 	if err == nil && s.Name != "" {
 		p.nodes[s.Name] = node
 	}

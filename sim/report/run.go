@@ -33,6 +33,8 @@ type Run struct {
 	Notes []string `json:"notes,omitempty"`
 	// Events in order of time.
 	Events []Event `json:"events"`
+	// Faults are what the timeline did, in order, and until when each lasted.
+	Faults []Fault `json:"faults,omitempty"`
 	// Ordinals sorted by namespace, set and ordinal.
 	Ordinals []Ordinal `json:"ordinals"`
 	// Violations in order of their beginning.
@@ -44,6 +46,9 @@ type Run struct {
 	Announced []Announcement `json:"announced,omitempty"`
 	// Checks are the expectations, and the invariants, each with its outcome.
 	Checks []Check `json:"checks"`
+	// Wall is how long the run took, in wall time: the one field that differs from run
+	// to run of one story.
+	Wall metav1.Duration `json:"wall,omitzero"`
 }
 
 // Passed is true if every check is.
@@ -103,6 +108,21 @@ type Event struct {
 	Evidence string `json:"evidence,omitempty"`
 	// Detail is a sentence: why held and what would release it, what a step did.
 	Detail string `json:"detail,omitempty"`
+}
+
+// Fault is a step of the timeline and its effect.
+type Fault struct {
+	// Kind is the action's name in the format: partition.
+	Kind string `json:"kind"`
+	// What says what was done, in words.
+	What string `json:"what"`
+	// Node that it was done to; empty: none, or all.
+	Node string          `json:"node,omitempty"`
+	From metav1.Duration `json:"from"`
+	// To is From for what takes no time, and absent for what lasted to the end.
+	To *metav1.Duration `json:"to,omitempty"`
+	// EndedBy says what ended it; empty: it ended by itself, or not.
+	EndedBy string `json:"endedBy,omitempty"`
 }
 
 // Ordinal sums up one identity.
