@@ -86,6 +86,8 @@ type Span struct {
 	Node string
 	// Label is what is drawn into it, if there is room.
 	Label string
+	// Brief is drawn where there is no room for Label; empty: nothing.
+	Brief string
 	// Says is all that is known of it, a sentence or two each.
 	Says []string
 }
@@ -145,7 +147,7 @@ func (p *Picture) nodes() []string {
 
 func drawRun(r *Run) PictureRun {
 	drawn := PictureRun{
-		Scheduler: r.Scheduler, Title: schedulerWords(r.Scheduler), Verdict: comparison([]Run{*r}),
+		Scheduler: r.Scheduler, Title: schedulerWords(r.Scheduler), Verdict: strings.TrimSuffix(comparison([]Run{*r}), " under "+schedulerWords(r.Scheduler)),
 		Passed: r.Passed(), Until: r.Until.Duration, Checks: r.Checks,
 	}
 	for _, f := range r.Faults {
@@ -347,11 +349,11 @@ func (l *life) draw(name string, r *Run) []Span {
 // some of that time.
 func (l *life) drawProcess(p period, r *Run) []Span {
 	var spans []Span
-	add := func(kind SpanKind, from, to time.Duration, label, says string) {
+	add := func(kind SpanKind, from, to time.Duration, label, brief, says string) {
 		if from >= to {
 			return
 		}
-		spans = append(spans, Span{Kind: kind, From: from, To: to, Node: l.node, Label: label, Says: []string{says, spanOfTime(from, to)}})
+		spans = append(spans, Span{Kind: kind, From: from, To: to, Node: l.node, Label: label, Brief: brief, Says: []string{says, spanOfTime(from, to)}})
 	}
 	runs := "runs" + on(l.node)
 	at := p.from
@@ -360,11 +362,11 @@ func (l *life) drawProcess(p period, r *Run) []Span {
 			continue
 		}
 		heard := min(p.to, l.heardAgain(lost, r))
-		add(Running, at, lost, l.node, runs)
-		add(Unseen, lost, heard, l.node+", out of sight", runs+", out of sight of the API server")
+		add(Running, at, lost, l.node, "", runs)
+		add(Unseen, lost, heard, l.node+", out of sight", l.node, runs+", out of sight of the API server")
 		at = heard
 	}
-	add(Running, at, p.to, l.node, runs)
+	add(Running, at, p.to, l.node, "", runs)
 	return spans
 }
 
@@ -403,7 +405,7 @@ func (l *life) history() string {
 func drawHold(name string, h Hold, r *Run) Span {
 	to := endOf(h.To, r.Until.Duration)
 	s := Span{
-		Kind: Holding, From: h.From.Duration, To: to, Label: "held by the " + h.By,
+		Kind: Holding, From: h.From.Duration, To: to, Label: "held by the " + h.By, Brief: "held",
 		Says: []string{name + ": held by the " + h.By, spanOfTime(h.From.Duration, to)},
 	}
 	if h.To == nil {
@@ -413,6 +415,7 @@ func drawHold(name string, h Hold, r *Run) Span {
 		s.Says = append(s.Says, "why: "+h.Why)
 	}
 	if h.Evidence != "" {
+		s.Label += ", released by " + h.Evidence
 		s.Says = append(s.Says, "released by "+h.Evidence+evidenceDetail(h, r))
 	}
 	return s
@@ -440,7 +443,7 @@ func (l *Lane) broken(r *Run, by string) {
 		}
 		to := endOf(v.To, r.Until.Duration)
 		s := Span{
-			Kind: kind, From: v.From.Duration, To: to, Label: v.Invariant + ": " + wrongWords(v) + ", " + format(to-v.From.Duration),
+			Kind: kind, From: v.From.Duration, To: to, Label: v.Invariant + ": " + wrongWords(v) + ", " + format(to-v.From.Duration), Brief: v.Invariant,
 			Says: []string{short(by) + ": " + brokenWords(v), spanOfTime(v.From.Duration, to)},
 		}
 		if v.To == nil {
