@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -17,32 +18,66 @@ const progressInterval = 200 * time.Millisecond
 // clearLine returns to the start of the line and empties it.
 const clearLine = "\r\x1b[K"
 
-// showProgress draws one line on a terminal, and nothing elsewhere, until stop is
-// called. It runs outside of virtual time.
-func showProgress(f *os.File, name string, scheduler scenario.Scheduler, p *play.Progress) (stop func()) {
+// progress is a line on a terminal that is drawn again and again, outside of virtual
+// time; nothing elsewhere.
+type progress struct {
+	f *os.File
+	// mu is held while anybody draws.
+	mu          sync.Mutex
+	done, ended chan struct{}
+}
+
+// showLine draws the line until stop is called.
+func showLine(f *os.File, line func() string) *progress {
+	p := &progress{f: f}
 	if !term.IsTerminal(int(f.Fd())) {
-		return func() {}
+		return p
 	}
-	done, ended := make(chan struct{}), make(chan struct{})
+	p.done, p.ended = make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(ended)
-		start := time.Now()
+		defer close(p.ended)
 		tick := time.NewTicker(progressInterval)
 		defer tick.Stop()
 		for {
-			fmt.Fprint(f, clearLine+progressLine(name, scheduler, p, time.Since(start)))
+			p.draw(clearLine + line())
 			select {
-			case <-done:
-				fmt.Fprint(f, clearLine)
+			case <-p.done:
+				p.draw(clearLine)
 				return
 			case <-tick.C:
 			}
 		}
 	}()
-	return func() {
-		close(done)
-		<-ended
+	return p
+}
+
+func (p *progress) draw(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprint(p.f, text)
+}
+
+// over takes the line away while f prints.
+func (p *progress) over(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done != nil {
+		fmt.Fprint(p.f, clearLine)
 	}
+	f()
+}
+
+func (p *progress) stop() {
+	if p.done != nil {
+		close(p.done)
+		<-p.ended
+	}
+}
+
+// showProgress draws how far a run is until stop is called.
+func showProgress(f *os.File, name string, scheduler scenario.Scheduler, p *play.Progress) (stop func()) {
+	start := time.Now()
+	return showLine(f, func() string { return progressLine(name, scheduler, p, time.Since(start)) }).stop
 }
 
 func progressLine(name string, scheduler scenario.Scheduler, p *play.Progress, wall time.Duration) string {

@@ -1,20 +1,25 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
+	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/play"
 	"github.com/holdfast-dev/holdfast/sim/report"
+	"github.com/holdfast-dev/holdfast/sim/report/html"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
 
@@ -25,6 +30,13 @@ type runOptions struct {
 	output    string
 	until     time.Duration
 	decisions decisionsFile
+	html      string
+	quiet     bool
+	verbose   bool
+	width     int
+	jobs      int
+	// set are the flags that were given, for the processes of --jobs.
+	set []*pflag.Flag
 }
 
 func newRunCommand() *cobra.Command {
@@ -34,6 +46,18 @@ func newRunCommand() *cobra.Command {
 		Short: "Play scenarios under the default scheduler and under Holdfast, and check what they expect",
 		Long: `Play scenarios, each under the default scheduler and under Holdfast, print what
 happened to every ordinal, and check the expectations and invariants.
+
+Of one scenario everything is printed: a picture of its ordinals over time, what
+happened, and every check. Of several, one line each, with virtual time, wall time
+and verdict, and then everything of those that failed. --verbose prints everything
+of all; --quiet one line for each run, and nothing else.
+
+With --html all that was played is drawn on one page, a section for each scenario:
+one file that needs no network and nothing beside it.
+
+Several scenarios are played in processes of their own, as many at once as there
+are cores, or as --jobs says. What is printed is in the same order all the same.
+With --record-decisions they are played in this process, one after the other.
 
 Exit codes: 0 everything was as expected; 1 an expectation or an invariant was not
 met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself failed.
@@ -45,6 +69,12 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 		Example: `  # The story of a node that goes silent, under both schedulers
   holdfast sim run sim/scenarios/silent-node.yaml
 
+  # The same as a page for a browser
+  holdfast sim run --html silent-node.html sim/scenarios/silent-node.yaml
+
+  # All scenarios of a folder, one line each
+  holdfast sim run sim/scenarios
+
   # All scenarios of a folder under Holdfast alone, for a program to read
   holdfast sim run --scheduler holdfast -o json sim/scenarios
 
@@ -54,7 +84,10 @@ temporary files, is removed when the run ends; a process that is killed leaves i
   # Only the first ten virtual minutes (what is expected later will not be met)
   holdfast sim run --until 10m sim/scenarios/silent-node.yaml`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return o.run(c.OutOrStdout(), args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			c.Flags().Visit(func(f *pflag.Flag) { o.set = append(o.set, f) })
+			return o.run(c.Context(), c.OutOrStdout(), args)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.scheduler, "scheduler", "both", "whom to play the scenario under: both, holdfast or default")
@@ -62,6 +95,11 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 	f.StringVarP(&o.output, "output", "o", "text", "text, or json: one document per scenario")
 	f.DurationVar(&o.until, "until", 0, "end each run at this virtual time instead of the scenario's")
 	o.decisions.addFlag(c)
+	f.StringVar(&o.html, "html", "", "draw all that was played on one page, and write it to this file")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print one line for each run, and nothing else")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print everything of every scenario")
+	f.IntVar(&o.width, "width", 0, "how many characters a line may have; 0: as the terminal is wide")
+	f.IntVarP(&o.jobs, "jobs", "j", 0, "how many scenarios to play at once; 0: one for each core")
 	complete(c, "scheduler", "both", "holdfast", "default")
 	complete(c, "store", "memory", "etcd")
 	complete(c, "output", "text", "json")
@@ -75,38 +113,71 @@ func complete(c *cobra.Command, flag string, values ...string) {
 	}
 }
 
-func (o *runOptions) run(out io.Writer, paths []string) error {
+// validate returns the schedulers to play under.
+func (o *runOptions) validate() ([]scenario.Scheduler, error) {
 	schedulers, err := o.schedulers()
+	switch {
+	case err != nil:
+		return nil, err
+	case !slices.Contains(engine.StoreKinds(), engine.StoreKind(o.store)):
+		return nil, fmt.Errorf("--store %q: must be memory or etcd", o.store)
+	case o.output != "text" && o.output != "json":
+		return nil, fmt.Errorf("--output %q: must be text or json", o.output)
+	case o.until < 0:
+		return nil, fmt.Errorf("--until %s: must not be negative", o.until)
+	case o.jobs < 0:
+		return nil, fmt.Errorf("--jobs %d: must not be negative", o.jobs)
+	case o.width != 0 && o.width < widthLeast:
+		return nil, fmt.Errorf("--width %d: must be %d or more", o.width, widthLeast)
+	case o.quiet && o.verbose:
+		return nil, errors.New("--quiet and --verbose: at most one of them")
+	case o.output == "json" && (o.quiet || o.verbose):
+		return nil, errors.New("--quiet and --verbose are for the output text")
+	}
+	return schedulers, nil
+}
+
+// widthLeast is what a line needs for anything to be read in it.
+const widthLeast = 40
+
+func (o *runOptions) run(ctx context.Context, out io.Writer, paths []string) error {
+	schedulers, err := o.validate()
 	if err != nil {
 		return &exitError{exitInput, err}
-	}
-	if !slices.Contains(engine.StoreKinds(), engine.StoreKind(o.store)) {
-		return &exitError{exitInput, fmt.Errorf("--store %q: must be memory or etcd", o.store)}
-	}
-	if o.output != "text" && o.output != "json" {
-		return &exitError{exitInput, fmt.Errorf("--output %q: must be text or json", o.output)}
-	}
-	if o.until < 0 {
-		return &exitError{exitInput, fmt.Errorf("--until %s: must not be negative", o.until)}
 	}
 	scenarios, err := load(paths)
 	if err != nil {
 		return &exitError{exitInput, err}
 	}
-	engine.DiscardLogs()
+	if o.html != "" {
+		// Before the time is spent: a page that cannot be written is a wrong flag.
+		if err := writable(o.html); err != nil {
+			return &exitError{exitInput, fmt.Errorf("--html: %w", err)}
+		}
+	}
+	reports := o.reports(ctx, scenarios, schedulers)
+	p := o.newPrinter(out, scenarios)
+	var all []*report.Report
 	passed := true
-	for _, s := range scenarios {
-		r, err := o.play(s, schedulers)
-		if refused := (*play.ObjectError)(nil); errors.As(err, &refused) {
-			return &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
-		}
+	for r, err := range reports {
 		if err != nil {
-			return &exitError{exitFailure, err}
-		}
-		if err := o.print(out, r); err != nil {
-			return &exitError{exitFailure, err}
+			return err
 		}
 		passed = passed && r.Passed
+		if o.html != "" {
+			all = append(all, r)
+		}
+		if err := p.print(r); err != nil {
+			return &exitError{exitFailure, err}
+		}
+	}
+	if err := p.end(); err != nil {
+		return &exitError{exitFailure, err}
+	}
+	if o.html != "" {
+		if err := writePage(o.html, all); err != nil {
+			return &exitError{exitFailure, err}
+		}
 	}
 	if err := o.decisions.write(); err != nil {
 		return &exitError{exitFailure, err}
@@ -115,6 +186,32 @@ func (o *runOptions) run(out io.Writer, paths []string) error {
 		return errUnmet
 	}
 	return nil
+}
+
+// reports plays the scenarios and has their reports in the order of the scenarios.
+func (o *runOptions) reports(ctx context.Context, scenarios []*named, schedulers []scenario.Scheduler) func(func(*report.Report, error) bool) {
+	jobs := o.jobs
+	if jobs == 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
+	// What plugins said is collected in this process.
+	if jobs > 1 && len(scenarios) > 1 && o.decisions.path == "" {
+		return o.playApart(ctx, scenarios, min(jobs, len(scenarios)))
+	}
+	engine.DiscardLogs()
+	return func(yield func(*report.Report, error) bool) {
+		for _, s := range scenarios {
+			r, err := o.play(s, schedulers)
+			if refused := (*play.ObjectError)(nil); errors.As(err, &refused) {
+				err = &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
+			} else if err != nil {
+				err = &exitError{exitFailure, err}
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (o *runOptions) schedulers() ([]scenario.Scheduler, error) {
@@ -140,22 +237,38 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 		}
 		progress := &play.Progress{}
 		stop := showProgress(os.Stderr, s.Name, scheduler, progress)
+		began := time.Now()
 		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, Decided: o.decisions.collector(), Progress: progress})
 		stop()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.file, err)
 		}
+		run.Wall.Duration = time.Since(began).Round(time.Millisecond)
 		r.Runs = append(r.Runs, *run)
 		r.Passed = r.Passed && run.Passed()
 	}
 	return r, nil
 }
 
-func (o *runOptions) print(out io.Writer, r *report.Report) error {
-	if o.output == "json" {
-		return report.WriteJSON(out, r)
+// writable fails if there cannot be such a file.
+func writable(file string) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".holdfast-*")
+	if err != nil {
+		return err
 	}
-	f, isFile := out.(*os.File)
-	styled := isFile && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
-	return report.WriteText(out, r, styled)
+	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		return err
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder", file)
+	}
+	return nil
+}
+
+func writePage(file string, reports []*report.Report) error {
+	var page bytes.Buffer
+	if err := html.Write(&page, reports); err != nil {
+		return err
+	}
+	return os.WriteFile(file, page.Bytes(), 0o644)
 }

@@ -147,7 +147,7 @@ func (p *Picture) nodes() []string {
 
 func drawRun(r *Run) PictureRun {
 	drawn := PictureRun{
-		Scheduler: r.Scheduler, Title: schedulerWords(r.Scheduler), Verdict: strings.TrimSuffix(comparison([]Run{*r}), " under "+schedulerWords(r.Scheduler)),
+		Scheduler: r.Scheduler, Title: schedulerWords(r.Scheduler), Verdict: verdictOf(r),
 		Passed: r.Passed(), Until: r.Until.Duration, Checks: r.Checks,
 	}
 	for _, f := range r.Faults {

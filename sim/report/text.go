@@ -12,10 +12,9 @@ import (
 )
 
 // WriteText writes the report for people: the transcript of each run, a table of its
-// ordinals and its checks, and at last a line that compares the schedulers. Styled
-// sets headings in bold and what is wrong in red: for a terminal, never for a pipe.
-func WriteText(w io.Writer, r *Report, styled bool) error {
-	p := &printer{styled: styled}
+// ordinals and its checks, and at last a line that compares the schedulers.
+func WriteText(w io.Writer, r *Report, f Format) error {
+	p := &printer{styled: f.Styled, width: f.Width}
 	title := p.bold(r.Scenario)
 	if r.File != "" {
 		title += " (" + r.File + ")"
@@ -24,8 +23,9 @@ func WriteText(w io.Writer, r *Report, styled bool) error {
 	for _, line := range wrap(r.Description, 80) {
 		p.line(line)
 	}
+	picture := Draw(r)
 	for i := range r.Runs {
-		p.run(&r.Runs[i])
+		p.run(&r.Runs[i], func() { p.lanes(picture, &picture.Runs[i]) })
 	}
 	p.line("")
 	if len(r.Runs) > 0 {
@@ -43,6 +43,8 @@ func WriteText(w io.Writer, r *Report, styled bool) error {
 type printer struct {
 	out    bytes.Buffer
 	styled bool
+	// width is of lanes; 0: widthDefault.
+	width int
 }
 
 func (p *printer) line(s string) {
@@ -65,10 +67,11 @@ func (p *printer) heading(s string) {
 	p.line(p.bold(s))
 }
 
-func (p *printer) run(r *Run) {
+func (p *printer) run(r *Run, lanes func()) {
 	p.heading(fmt.Sprintf("==== Under %s, %s of virtual time ====", schedulerWords(r.Scheduler), format(r.Until.Duration)))
 	p.line("")
 	p.notes(r)
+	lanes()
 	p.transcript(r)
 	if len(r.Ordinals) > 0 {
 		p.line("")

@@ -12,10 +12,10 @@ import (
 func TestText(t *testing.T) {
 	r := silentNode()
 	var plain, styled bytes.Buffer
-	if err := WriteText(&plain, &r, false); err != nil {
+	if err := WriteText(&plain, &r, Format{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteText(&styled, &r, true); err != nil {
+	if err := WriteText(&styled, &r, Format{Styled: true}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "silent-node.txt", plain.String())
@@ -26,7 +26,7 @@ func TestText(t *testing.T) {
 	if !strings.Contains(styled.String(), "\x1b[31m  FAILED  ") {
 		t.Error("a failed check is not red")
 	}
-	if unstyled := regexp.MustCompile("\x1b\\[[0-9]+m").ReplaceAllString(styled.String(), ""); unstyled != plain.String() {
+	if unstyled := regexp.MustCompile("\x1b\\[[0-9;]+m").ReplaceAllString(styled.String(), ""); unstyled != plain.String() {
 		t.Errorf("styled text says something else:\n%s", unstyled)
 	}
 }
@@ -34,7 +34,7 @@ func TestText(t *testing.T) {
 func TestTextSetsApartWhatIsOutsideTheTrustBoundary(t *testing.T) {
 	r := falseAttestation()
 	var out bytes.Buffer
-	if err := WriteText(&out, &r, false); err != nil {
+	if err := WriteText(&out, &r, Format{}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "false-attestation.txt", out.String())
@@ -42,7 +42,7 @@ func TestTextSetsApartWhatIsOutsideTheTrustBoundary(t *testing.T) {
 
 func TestTextOfAnEmptyReport(t *testing.T) {
 	var out bytes.Buffer
-	if err := WriteText(&out, &Report{Scenario: "nothing", Runs: []Run{{Scheduler: "default"}}}, false); err != nil {
+	if err := WriteText(&out, &Report{Scenario: "nothing", Runs: []Run{{Scheduler: "default"}}}, Format{}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(out.String(), "no ordinal ran twice under the default scheduler") {
@@ -52,7 +52,7 @@ func TestTextOfAnEmptyReport(t *testing.T) {
 
 func TestTextNamesTheReportThatItCannotWrite(t *testing.T) {
 	r := silentNode()
-	err := WriteText(brokenPipe{}, &r, false)
+	err := WriteText(brokenPipe{}, &r, Format{})
 	if err == nil || !strings.Contains(err.Error(), "silent-node") || !errors.Is(err, errBrokenPipe) {
 		t.Errorf("error: %v", err)
 	}
