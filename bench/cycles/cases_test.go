@@ -103,6 +103,13 @@ func TestCyclesCount(t *testing.T) {
 	}
 }
 
+// TestNarrowingIsWhatIsMeasured: without it B looks at every node, as A does.
+func TestNarrowingIsWhatIsMeasured(t *testing.T) {
+	*withoutNarrowing = true
+	t.Cleanup(func() { *withoutNarrowing = false })
+	drain(t, workload{claim: oneNode}, few, 1, perBlock{3, 3}).mustFilter(t, sideB, few)
+}
+
 func (r *result) mustFilter(t *testing.T, s side, want float64) {
 	t.Helper()
 	if got := r.perPod(s, func(b block) float64 { return float64(b.filtered) }); got != want {

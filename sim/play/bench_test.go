@@ -2,34 +2,53 @@ package play
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/holdfast-dev/holdfast/sim/engine"
+	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
 
-// benchmarkLengths is how long a story is in virtual time: a multiple of
-// failureEvery, and over the slower store short enough that all stories together
-// take less than three minutes.
-var benchmarkLengths = map[engine.StoreKind]time.Duration{
-	engine.Memory: time.Hour,
-	engine.Etcd:   30 * time.Minute,
+// clusterSizes are the numbers of nodes, and how long their stories are in virtual time:
+// so short that all of them together take a few minutes.
+var clusterSizes = []struct {
+	nodes  int
+	length time.Duration
+}{{10, time.Hour}, {30, 30 * time.Minute}, {100, 6 * time.Minute}, {300, 2 * time.Minute}}
+
+// podsPerNode is how many pods there are for each node, two of three with a claim.
+const podsPerNode = 3
+
+// sideFlag has the same meaning as in bench/cycles.
+var sideFlag = flag.String("side", "both", "whose control plane is measured: A (the default scheduler's), B (Holdfast's), or both")
+
+// measuredSchedulers are those that -side asks for.
+func measuredSchedulers(b *testing.B) []scenario.Scheduler {
+	switch *sideFlag {
+	case "A":
+		return []scenario.Scheduler{scenario.Default}
+	case "B":
+		return []scenario.Scheduler{scenario.Holdfast}
+	case "both":
+		return scenario.Schedulers()
+	}
+	b.Fatalf("-side=%s: want A, B or both", *sideFlag)
+	return nil
 }
 
-// In the story of failures a node is cut off for failureLength every failureEvery.
-const (
-	failureEvery  = 30 * time.Minute
-	failureFirst  = 5 * time.Minute
-	failureLength = 15 * time.Minute
-)
-
-// BenchmarkEngine measures a cluster of 10 nodes, which renew their leases every
-// 10 s, and 30 pods, 20 of them with a claim:
+// BenchmarkEngine measures clusters whose nodes renew their leases every 10 s and that
+// have three pods a node, two of them with a claim. In the story churn one node after
+// the other is cut off for half of its turn.
 //
 //	virtual-s/s  virtual seconds of the story per second of wall time
 //	start-ms     wall time before that, until the cluster serves and schedules
@@ -37,38 +56,87 @@ const (
 //	             garbage collection
 //	goroutines   in the process, at the same moment
 //
-// Run it as
-//
-//	go test ./sim/play -run '^$' -bench Engine -benchtime 1x
+// A cluster of 10 nodes is measured over a real etcd too.
 func BenchmarkEngine(b *testing.B) {
 	// What is made once per process counts for nobody.
-	measure(b, benchmarkScenario(b, time.Minute, false), Options{Scheduler: scenario.Holdfast})
-	for _, store := range engine.StoreKinds() {
-		for _, scheduler := range scenario.Schedulers() {
-			for _, story := range []struct {
-				name  string
-				fails bool
-			}{{"idle", false}, {"failures", true}} {
-				b.Run(fmt.Sprintf("store=%s/scheduler=%s/story=%s", store, scheduler, story.name), func(b *testing.B) {
-					length := benchmarkLengths[store]
-					s := benchmarkScenario(b, length, story.fails)
-					var sum measured
+	measure(b, benchmarkScenario(b, 10, time.Minute, false), Options{Scheduler: scenario.Holdfast})
+	for _, size := range clusterSizes {
+		for _, scheduler := range measuredSchedulers(b) {
+			for _, churn := range []bool{false, true} {
+				name := fmt.Sprintf("store=memory/scheduler=%s/story=%s/nodes=%d", scheduler, storyName(churn), size.nodes)
+				b.Run(name, func(b *testing.B) {
+					s := benchmarkScenario(b, size.nodes, size.length, churn)
 					for b.Loop() {
-						m := measure(b, s, Options{Scheduler: scheduler, Store: store})
-						sum.start += m.start
-						sum.story += m.story
-						sum.heapMiB += m.heapMiB
-						sum.goroutines += m.goroutines
+						measure(b, s, Options{Scheduler: scheduler}).report(b, size.length)
 					}
-					n := float64(b.N)
-					b.ReportMetric(n*length.Seconds()/sum.story.Seconds(), "virtual-s/s")
-					b.ReportMetric(sum.start.Seconds()*1000/n, "start-ms")
-					b.ReportMetric(sum.heapMiB/n, "heap-MiB")
-					b.ReportMetric(float64(sum.goroutines)/n, "goroutines")
 				})
 			}
 		}
 	}
+	for _, scheduler := range measuredSchedulers(b) {
+		b.Run(fmt.Sprintf("store=etcd/scheduler=%s/story=churn/nodes=10", scheduler), func(b *testing.B) {
+			const length = 20 * time.Minute
+			s := benchmarkScenario(b, 10, length, true)
+			for b.Loop() {
+				measure(b, s, Options{Scheduler: scheduler, Store: engine.Etcd}).report(b, length)
+			}
+		})
+	}
+}
+
+// BenchmarkChecks says what the checks of the invariants cost, in pairs.
+func BenchmarkChecks(b *testing.B) {
+	const length = 30 * time.Minute
+	s := benchmarkScenario(b, 10, length, true)
+	measure(b, s, Options{Scheduler: scenario.Holdfast})
+	for b.Loop() {
+		var costs, speeds []float64
+		for range 3 {
+			with := measure(b, s, Options{Scheduler: scenario.Holdfast})
+			without := measure(b, s, Options{Scheduler: scenario.Holdfast, Unchecked: true})
+			costs = append(costs, 1-without.story.Seconds()/with.story.Seconds())
+			speeds = append(speeds, length.Seconds()/with.story.Seconds())
+		}
+		slices.Sort(costs)
+		slices.Sort(speeds)
+		b.ReportMetric(costs[1], "checks-cost")
+		b.ReportMetric(costs[0], "checks-cost-min")
+		b.ReportMetric(costs[2], "checks-cost-max")
+		b.ReportMetric(speeds[1], "virtual-s/s")
+	}
+}
+
+// BenchmarkWhatIf is the whole of a what-if run as a user has it: a file is read, a node
+// of thirty is lost, and the table of both schedulers is written.
+func BenchmarkWhatIf(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "what-if.yaml")
+	if err := os.WriteFile(file, []byte(benchmarkYAML(30, 20*time.Minute, true)), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := scenario.Load(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := report.Report{Scenario: s.Name}
+		for _, scheduler := range measuredSchedulers(b) {
+			run, err := Run(s, Options{Scheduler: scheduler})
+			if err != nil {
+				b.Fatal(err)
+			}
+			r.Runs = append(r.Runs, *run)
+		}
+		if err := report.WriteJSON(io.Discard, &r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func storyName(churn bool) string {
+	if churn {
+		return "churn"
+	}
+	return "idle"
 }
 
 // measured is what a run took and held.
@@ -76,6 +144,14 @@ type measured struct {
 	start, story time.Duration // in wall time
 	heapMiB      float64
 	goroutines   int
+}
+
+func (m measured) report(b *testing.B, length time.Duration) {
+	b.ReportMetric(length.Seconds()/m.story.Seconds(), "virtual-s/s")
+	b.ReportMetric(m.start.Seconds()*1000, "start-ms")
+	b.ReportMetric(m.heapMiB, "heap-MiB")
+	b.ReportMetric(float64(m.goroutines), "goroutines")
+	b.ReportMetric(0, "ns/op") // The start is in it.
 }
 
 // measure plays a scenario and looks at it from inside of virtual time, where the
@@ -104,8 +180,8 @@ func measure(b *testing.B, s *scenario.Scenario, o Options) measured {
 		begun := <-zero
 		m.start, m.story = begun.Sub(began), wall().Sub(begun)
 		m.goroutines, m.heapMiB = alive()
-		if n := len(run.Ordinals); n != 30 {
-			return fmt.Errorf("%d ordinals, want 30", n)
+		if n := len(run.Ordinals); !o.Unchecked && (n == 0 || n%podsPerNode != 0) {
+			return fmt.Errorf("%d ordinals, want %d for each node", n, podsPerNode)
 		}
 		for _, c := range run.Checks {
 			if !c.OK {
@@ -137,19 +213,30 @@ func alive() (goroutines int, heapMiB float64) {
 	return runtime.NumGoroutine(), float64(m.HeapAlloc) / (1 << 20)
 }
 
-func benchmarkScenario(b *testing.B, until time.Duration, fails bool) *scenario.Scenario {
+func benchmarkScenario(b *testing.B, nodes int, until time.Duration, churn bool) *scenario.Scenario {
 	b.Helper()
+	s, err := scenario.Parse("benchmark.yaml", []byte(benchmarkYAML(nodes, until, churn)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// turnMax is how long the turn of a node is in which it is cut off.
+const turnMax = 30 * time.Minute
+
+func benchmarkYAML(nodes int, until time.Duration, churn bool) string {
 	var yaml strings.Builder
 	fmt.Fprintf(&yaml, `apiVersion: sim.holdfast.dev/v1alpha1
 kind: Scenario
 cluster:
   nodeGroups:
-    - {name: a, zone: a, count: 10}
+    - {name: a, zone: a, count: %d}
   storageClasses:
     - {name: zonal}
 until: %s
 objects:
-`, until)
+`, nodes, until)
 	for _, set := range []struct{ name, claims string }{
 		{"db", claimTemplate}, {"queue", claimTemplate}, {"web", ""},
 	} {
@@ -159,27 +246,24 @@ objects:
       metadata: {name: %[1]s}
       spec:
         serviceName: %[1]s
-        replicas: 10
+        replicas: %[2]d
         podManagementPolicy: Parallel
         selector: {matchLabels: {app: %[1]s}}
         template:
           metadata: {labels: {app: %[1]s}}
           spec:
             containers: [{name: main, image: "registry.example/main:1"}]
-%[2]s`, set.name, set.claims)
+%[3]s`, set.name, nodes, set.claims)
 	}
-	if fails {
+	if churn {
+		turn := min(turnMax, until)
 		yaml.WriteString("timeline:\n")
-		for i := range int(until / failureEvery) {
-			at := time.Duration(i)*failureEvery + failureFirst
-			fmt.Fprintf(&yaml, "  - {name: cut%[1]d, at: %[2]s, partition: {node: a-%[1]d}}\n  - {at: %[3]s, heal: {}}\n", i, at, at+failureLength)
+		for i := range int(until / turn) {
+			at := time.Duration(i)*turn + turn/6
+			fmt.Fprintf(&yaml, "  - {name: cut%[1]d, at: %[2]s, partition: {node: a-%[1]d}}\n  - {at: %[3]s, heal: {}}\n", i, at, at+turn/2)
 		}
 	}
-	s, err := scenario.Parse("benchmark.yaml", []byte(yaml.String()))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return s
+	return yaml.String()
 }
 
 // claimTemplate is one claim per ordinal; that no container mounts it does not

@@ -6,6 +6,7 @@ package play
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,6 +38,11 @@ type Options struct {
 	// Decided is told of every attempt to place a pod when the run ends, and of how many
 	// more there were than are remembered; nil: nobody is, and nothing is recorded.
 	Decided func(attempts []decisions.Attempt, dropped int)
+	// Unchecked switches the checks of the invariants off, to measure what they cost.
+	Unchecked bool
+	// OnRequest is told of every request to the API server from the story's begin on; nil:
+	// nobody is. It is called from many goroutines at once.
+	OnRequest func(*http.Request)
 	// Progress is told how far the run is; nil: nobody is.
 	Progress *Progress
 }
@@ -102,7 +108,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		Cloud:   s.Cluster.Cloud,
 		REST:    cluster.RESTConfig,
 		Observe: func(state world.State) {
-			checker.Observe(state)
+			if !o.Unchecked {
+				checker.Observe(state)
+			}
 			seen.processes(state)
 		},
 	})
@@ -127,6 +135,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		seen.processes(w.State()) // They run already.
 	}
 	zero := time.Now()
+	if o.OnRequest != nil {
+		cluster.Transport.Observe(o.OnRequest)
+	}
 	seen.begin(zero)
 	o.Progress.begin(zero)
 	client, err := newObjectClient(cluster)

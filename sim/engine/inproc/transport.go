@@ -22,7 +22,12 @@ type Transport struct {
 	handler atomic.Pointer[http.Handler]
 	stalls  stalls
 	losses  losses
+	observe atomic.Pointer[func(*http.Request)]
 }
+
+// Observe lets the function see every request from now on, before it is served and where
+// it then gets lost too. It is called from many goroutines at once.
+func (t *Transport) Observe(f func(*http.Request)) { t.observe.Store(&f) }
 
 // Serve lets the transport's requests reach h from now on.
 func (t *Transport) Serve(h http.Handler) { t.handler.Store(&h) }
@@ -46,6 +51,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	handler := t.handler.Load()
 	if handler == nil {
 		return nil, syscall.ECONNREFUSED
+	}
+	if observe := t.observe.Load(); observe != nil {
+		(*observe)(req)
 	}
 	if l := t.losses.take(req); l != nil {
 		return nil, t.lose(l, *handler, req)
