@@ -94,6 +94,18 @@ var actions = []struct {
 	{func(s *scenario.Step) bool { return s.DeleteObject != nil }, (*steps).deleteObject},
 	{func(s *scenario.Step) bool { return s.LoseAnswer != nil }, (*steps).loseAnswer},
 	{func(s *scenario.Step) bool { return s.LoseRequest != nil }, (*steps).loseRequest},
+	{func(s *scenario.Step) bool { return s.Freeze != nil }, (*steps).freeze},
+	{func(s *scenario.Step) bool { return s.Thaw != nil }, (*steps).thaw},
+	{func(s *scenario.Step) bool { return s.Replace != nil }, (*steps).replace},
+	{func(s *scenario.Step) bool { return s.PartitionOneWay != nil }, (*steps).partitionOneWay},
+	{func(s *scenario.Step) bool { return s.KillContainers != nil }, (*steps).killContainers},
+	{func(s *scenario.Step) bool { return s.Refuse != nil }, (*steps).refuse},
+	{func(s *scenario.Step) bool { return s.DropWatch != nil }, (*steps).dropWatch},
+	{func(s *scenario.Step) bool { return s.RestartDriver != nil }, (*steps).restartDriver},
+	{func(s *scenario.Step) bool { return s.Cordon != nil }, (*steps).cordon},
+	{func(s *scenario.Step) bool { return s.Drain != nil }, (*steps).drain},
+	{func(s *scenario.Step) bool { return s.Fence != nil }, (*steps).fence},
+	{func(s *scenario.Step) bool { return s.Unfence != nil }, (*steps).unfence},
 }
 
 // do plays one step.

@@ -93,6 +93,7 @@ func SetDefaults(s *Scenario) {
 
 // setStepDefaults fills in what a step leaves out.
 func setStepDefaults(s *Step) {
+	setMoreDefaults(s)
 	if k := s.RestartKubelet; k != nil && k.DownFor == nil {
 		k.DownFor = &metav1.Duration{Duration: DefaultKubeletDownFor}
 	}

@@ -33,7 +33,7 @@ func (s *Step) Describe() string {
 	case s.Storage != nil:
 		return s.Storage.describe()
 	}
-	for _, describe := range []func() string{s.describeFault, s.describeLost, s.describeChange} {
+	for _, describe := range []func() string{s.describeFault, s.describeLost, s.describeChange, s.describeMore} {
 		if text := describe(); text != "" {
 			return text
 		}
@@ -93,7 +93,7 @@ func (o *Object) describe() string {
 }
 
 func (s *Storage) describe() string {
-	words := map[Answer]string{Work: "works", Fail: "fails", Hang: "hangs"}
+	words := map[Answer]string{Work: "works", Fail: "fails", Hang: "hangs", Lie: "lies"}
 	var said []string
 	if s.Attach != "" {
 		said = append(said, "attach "+words[s.Attach])

@@ -24,6 +24,9 @@ import (
 //go:embed types.go
 var typesSource string
 
+//go:embed types_faults.go
+var faultTypesSource string
+
 // jsonSchema is the part of JSON Schema (draft-07, which every editor reads) that
 // the format needs.
 type jsonSchema struct {
@@ -99,7 +102,7 @@ const durationPattern = `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$|^0$`
 // its form and its closed list of values; what depends on more than one field is
 // for Validate alone.
 func Schema() ([]byte, error) {
-	docs, err := parseDocs(typesSource)
+	docs, err := parseDocs(typesSource, faultTypesSource)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +129,8 @@ var enums = map[reflect.Type]any{
 	reflect.TypeFor[OrdinalState](): ordinalStates,
 	reflect.TypeFor[HolderName]():   holderNames,
 	reflect.TypeFor[Answer]():       answers,
+	reflect.TypeFor[Direction]():    directions,
+	reflect.TypeFor[Refusal]():      refusals,
 
 	reflect.TypeFor[corev1.TaintEffect]():         taintEffects,
 	reflect.TypeFor[metav1.DeletionPropagation](): cascades,
@@ -238,14 +243,23 @@ func (g *schemaGenerator) of(t reflect.Type) *jsonSchema {
 	panic(fmt.Sprintf("the schema of %s is not defined: give it one here", t))
 }
 
-// parseDocs returns the doc comments of a Go file's types and fields, each as one
+// parseDocs returns the doc comments of the types and fields of Go files, each as one
 // line.
-func parseDocs(source string) (map[string]string, error) {
+func parseDocs(sources ...string) (map[string]string, error) {
+	docs := map[string]string{}
+	for _, source := range sources {
+		if err := addDocs(docs, source); err != nil {
+			return nil, err
+		}
+	}
+	return docs, nil
+}
+
+func addDocs(docs map[string]string, source string) error {
 	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	docs := map[string]string{}
 	for _, declaration := range file.Decls {
 		declaration, ok := declaration.(*ast.GenDecl)
 		if !ok || declaration.Tok != token.TYPE {
@@ -265,7 +279,7 @@ func parseDocs(source string) (map[string]string, error) {
 			}
 		}
 	}
-	return docs, nil
+	return nil
 }
 
 func oneLine(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }

@@ -147,6 +147,30 @@ func TestDescribe(t *testing.T) {
 		"lose the request when statefulset-controller sends its next create of pods, an error after 1m0s": {
 			LoseRequest: &LostRequest{Component: "statefulset-controller", Verb: "create", Resource: "pods", ErrorAfter: minutes(1)},
 		},
+
+		"storage zonal: detach lies":                  {Storage: &Storage{Class: "zonal", Detach: Lie}},
+		"freeze node a-0":                             {Freeze: &Freeze{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"hang the kubelet of node a-0":                {Freeze: &Freeze{NodeTarget: NodeTarget{Node: "a-0"}, KubeletOnly: true}},
+		"thaw node a-0":                               {Thaw: &NodeTarget{Node: "a-0"}},
+		"replace the machine of node a-0":             {Replace: &NodeTarget{Node: "a-0"}},
+		"lose what is sent by node a-0":               {PartitionOneWay: &OneWay{NodeTarget: NodeTarget{Node: "a-0"}, Lost: FromNode}},
+		"lose what is sent to node a-0":               {PartitionOneWay: &OneWay{NodeTarget: NodeTarget{Node: "a-0"}, Lost: ToNode}},
+		"kill the containers of web-0":                {KillContainers: &KillContainers{Pod: "web-0"}},
+		"refuse everything with Unavailable for 1m0s": {Refuse: &Refuse{With: Unavailable, For: *minutes(1)}},
+		"refuse patch of pods by holdfast-guard with Conflict for 1m0s": {
+			Refuse: &Refuse{Component: "holdfast-guard", Verb: "patch", Resource: "pods", With: Conflict, For: *minutes(1)},
+		},
+		"kill the containers of web-0, again after 1m0s each time":  {KillContainers: &KillContainers{Pod: "web-0", AgainAfter: minutes(1)}},
+		"end kube-scheduler's watch of pods":                        {DropWatch: &DropWatch{Component: "kube-scheduler", Resource: "pods"}},
+		"end kube-scheduler's watch of pods, its history compacted": {DropWatch: &DropWatch{Component: "kube-scheduler", Resource: "pods", Expired: true}},
+		"restart the CSI drivers of node a-0, away for 30s":         {RestartDriver: &RestartDriver{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"cordon node a-0":                {Cordon: &Cordon{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"uncordon node a-0":              {Cordon: &Cordon{NodeTarget: NodeTarget{Node: "a-0"}, Undo: true}},
+		"drain node a-0":                 {Drain: &NodeTarget{Node: "a-0"}},
+		"fence node a-0":                 {Fence: &Fence{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"fence node a-0, which hits b-0": {Fence: &Fence{NodeTarget: NodeTarget{Node: "a-0"}, Hits: "b-0"}},
+		"fence node a-0, which fails and is reported done": {Fence: &Fence{NodeTarget: NodeTarget{Node: "a-0"}, Fails: true}},
+		"end the fence of node a-0":                        {Unfence: &NodeTarget{Node: "a-0"}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			setStepDefaults(&step)
@@ -166,6 +190,9 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 		DeleteNode: &NodeTarget{}, Taint: &Taint{}, Delete: &PodTarget{}, StripFinalizers: &PodTarget{},
 		DeleteTenancy: &DeleteTenancy{}, RestartScheduler: &RestartScheduler{}, StartScheduler: &StartScheduler{},
 		Apply: &Object{}, Scale: &Scale{}, DeleteObject: &DeleteObject{}, LoseAnswer: &LostRequest{}, LoseRequest: &LostRequest{},
+		Freeze: &Freeze{}, Thaw: &NodeTarget{}, Replace: &NodeTarget{}, PartitionOneWay: &OneWay{}, KillContainers: &KillContainers{},
+		Refuse: &Refuse{}, DropWatch: &DropWatch{}, RestartDriver: &RestartDriver{},
+		Cordon: &Cordon{}, Drain: &NodeTarget{}, Fence: &Fence{}, Unfence: &NodeTarget{},
 	}
 	if got := full.actions(); !slices.Equal(got, actionNames) {
 		t.Errorf("got %v, want %v", got, actionNames)

@@ -249,6 +249,35 @@ type Step struct {
 	// LoseRequest lets the next such request get lost: it takes no effect, and who
 	// sent it gets the same error.
 	LoseRequest *LostRequest `json:"loseRequest,omitempty"`
+
+	// Freeze stops a machine as SIGSTOP stops a process. Its processes are there all
+	// the same and go on when it is thawed, so the invariants count them.
+	Freeze *Freeze `json:"freeze,omitempty"`
+	// Thaw lets it go on.
+	Thaw *NodeTarget `json:"thaw,omitempty"`
+	// Replace puts another machine in its place, which registers anew under its name.
+	Replace *NodeTarget `json:"replace,omitempty"`
+	// PartitionOneWay lets packets between a node and the API server vanish in one
+	// direction, until heal.
+	PartitionOneWay *OneWay `json:"partitionOneWay,omitempty"`
+	// KillContainers ends a pod's containers behind the kubelet's back, which starts
+	// them again as the pod's restartPolicy says.
+	KillContainers *KillContainers `json:"killContainers,omitempty"`
+	// Refuse lets the API server turn requests away.
+	Refuse *Refuse `json:"refuse,omitempty"`
+	// DropWatch ends a component's open watches of one resource.
+	DropWatch *DropWatch `json:"dropWatch,omitempty"`
+	// RestartDriver takes a node's CSI drivers out of its CSINode for a time.
+	RestartDriver *RestartDriver `json:"restartDriver,omitempty"`
+	// Cordon is kubectl cordon.
+	Cordon *Cordon `json:"cordon,omitempty"`
+	// Drain is kubectl drain: a cordon, and evictions that respect disruption budgets.
+	Drain *NodeTarget `json:"drain,omitempty"`
+	// Fence is what a remediator does: it takes a machine's power away, and says by the
+	// out-of-service taint that the node is dead.
+	Fence *Fence `json:"fence,omitempty"`
+	// Unfence gives the power back and then takes the taint away.
+	Unfence *NodeTarget `json:"unfence,omitempty"`
 }
 
 // After refers to another step.
@@ -426,6 +455,8 @@ const (
 	Fail Answer = "Fail"
 	// Hang: it does not answer until this changes.
 	Hang Answer = "Hang"
+	// Lie: it says that it has done what is asked, and has done nothing.
+	Lie Answer = "Lie"
 )
 
 // Timers replace the defaults of upstream's controllers; absent keeps the default.

@@ -20,7 +20,7 @@ var (
 	topologies    = []Topology{TopologyZone, TopologyNode, TopologyAnywhere}
 	ordinalStates = []OrdinalState{Running, Held, Pending, Absent}
 	holderNames   = []HolderName{ByGuard, ByScheduler}
-	answers       = []Answer{Work, Fail, Hang}
+	answers       = []Answer{Work, Fail, Hang, Lie}
 	// invariants are those that are checked against the ground truth
 	// (docs/invariants.md).
 	invariants = []string{"S1", "S2", "S3"}
@@ -226,6 +226,12 @@ func validateTimeline(s *Scenario, p *field.Path) field.ErrorList {
 		if step.Storage != nil {
 			errs = append(errs, validateStorage(step.Storage, s, p.Child("storage"))...)
 		}
+		if f := step.Fence; f != nil && f.Hits != "" && !nodes.Has(f.Hits) {
+			errs = append(errs, field.NotFound(p.Child("fence", "hits"), f.Hits))
+		}
+		if step.Replace != nil && s.Cluster.Cloud {
+			errs = append(errs, field.Forbidden(p.Child("replace"), "a cloud's machine has its identity from the cloud: terminate it"))
+		}
 		for _, target := range step.targets() {
 			p := p.Child(target.action)
 			if node := target.Node; node != "" && !nodes.Has(node) {
@@ -342,6 +348,8 @@ var actionNames = []string{
 	"restartKubelet", "crash", "powerOn", "reboot", "terminate",
 	"deleteNode", "taint", "delete", "stripFinalizers", "deleteTenancy", "restartScheduler", "startScheduler",
 	"apply", "scale", "deleteObject", "loseAnswer", "loseRequest",
+	"freeze", "thaw", "replace", "partitionOneWay", "killContainers", "refuse", "dropWatch", "restartDriver",
+	"cordon", "drain", "fence", "unfence",
 }
 
 // actions are the names of those that the step has.
@@ -351,6 +359,8 @@ func (s *Step) actions() []string {
 		s.RestartKubelet != nil, s.Crash != nil, s.PowerOn != nil, s.Reboot != nil, s.Terminate != nil,
 		s.DeleteNode != nil, s.Taint != nil, s.Delete != nil, s.StripFinalizers != nil, s.DeleteTenancy != nil, s.RestartScheduler != nil, s.StartScheduler != nil,
 		s.Apply != nil, s.Scale != nil, s.DeleteObject != nil, s.LoseAnswer != nil, s.LoseRequest != nil,
+		s.Freeze != nil, s.Thaw != nil, s.Replace != nil, s.PartitionOneWay != nil, s.KillContainers != nil, s.Refuse != nil, s.DropWatch != nil, s.RestartDriver != nil,
+		s.Cordon != nil, s.Drain != nil, s.Fence != nil, s.Unfence != nil,
 	}
 	var names []string
 	for i, name := range actionNames {
@@ -378,7 +388,7 @@ func (s *Step) targets() []target {
 	if s.Storage != nil {
 		targets = append(targets, target{&s.Storage.NodeTarget, "storage"})
 	}
-	return append(targets, s.faultTargets()...)
+	return slices.Concat(targets, s.faultTargets(), s.moreTargets())
 }
 
 // findsNode is true if others can refer to the step by nodeOfStep.
@@ -415,6 +425,7 @@ func validateAction(s *Step, p *field.Path) field.ErrorList {
 	}
 	errs = append(errs, validateFault(s, p)...)
 	errs = append(errs, validateLost(s, p)...)
+	errs = append(errs, validateMore(s, p)...)
 	return append(errs, validateChange(s, p)...)
 }
 

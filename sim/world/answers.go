@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 
@@ -19,6 +20,8 @@ const (
 	Fail Answer = "Fail"
 	// Hang: it does not answer. The calls wait until this changes.
 	Hang Answer = "Hang"
+	// Lie: it says that it has done what is asked, and has done nothing.
+	Lie Answer = "Lie"
 )
 
 // operation is what the storage is asked to do.
@@ -71,8 +74,11 @@ func (a *answers) of(c call) (Answer, <-chan struct{}) {
 	return answer, a.changed
 }
 
+// errLies is for the storage alone: the caller is told of no error.
+var errLies = errors.New("the storage lies")
+
 // await returns nil when the storage may do what it is asked, and its error when
-// it refuses.
+// it refuses, errLies when it is to do nothing and to say that it has.
 func (a *answers) await(ctx context.Context, c call) error {
 	for {
 		answer, changed := a.of(c)
@@ -85,6 +91,8 @@ func (a *answers) await(ctx context.Context, c call) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+		case Lie:
+			return errLies
 		default:
 			return nil
 		}

@@ -26,12 +26,16 @@ func (f RestartKubelet) apply(_ context.Context, w *World) error {
 	if !m.hasPower() {
 		return errors.New("the machine has no power")
 	}
+	if m.runtime.frozen.isShut() {
+		return errors.New("the machine is frozen")
+	}
 	next, err := newKubelet(m)
 	if err != nil {
 		return err
 	}
 	m.kubelet.stop()
 	m.kubelet = next
+	m.link.thaw() // A kubelet that hung has ended.
 	m.later(f.DownFor, func() { next.start(m.powered, m.bootID()) })
 	return nil
 }

@@ -28,7 +28,7 @@ func (f Storage) apply(_ context.Context, w *World) error {
 	}
 	for _, s := range f.said() {
 		switch s.answer {
-		case Work, Fail, Hang:
+		case Work, Fail, Hang, Lie:
 		default:
 			return fmt.Errorf("%s: no answer %q", s.does, s.answer)
 		}

@@ -24,6 +24,8 @@ type machine struct {
 	link    *link
 	// drivers are the CSI drivers that run on it.
 	drivers []driver
+	// plugins is shut while they are not registered with the kubelet.
+	plugins gate
 	// mounts are of this boot.
 	mounts  *mounts
 	runtime *containerRuntime
@@ -39,6 +41,8 @@ type machine struct {
 	powerOff       context.CancelFunc
 	// boots counts how often it was switched on.
 	boots int
+	// installations counts the machines that have had this place before.
+	installations int
 	// terminated: the cloud has taken it back.
 	terminated bool
 	// kubelet is the process that runs or, between two, the one that will.
@@ -140,7 +144,12 @@ func (m *machine) bootID() string {
 }
 
 // machineID names the installation.
-func (m *machine) machineID() string { return fakeUUID(m.spec.Name, "machine") }
+func (m *machine) machineID() string {
+	if m.installations == 0 {
+		return fakeUUID(m.spec.Name, "machine")
+	}
+	return fakeUUID(m.spec.Name, fmt.Sprint("machine", m.installations))
+}
 
 // nodeIP is the machine's address.
 func (m *machine) nodeIP() string {

@@ -38,15 +38,23 @@ var errClosed = errors.New("the process has ended, and its connection with it")
 type link struct {
 	mu                sync.Mutex
 	partitioned, dead bool
-	healed            chan struct{} // closed while the link is not cut
-	connections       []*connection
+	// frozen: nobody on the machine listens or speaks.
+	frozen bool
+	// lostFrom and lostTo: only what the node sends, or is sent, vanishes.
+	lostFrom, lostTo bool
+	// healed is closed while nothing vanishes; outward and inward while nothing does
+	// that the node sends, or is sent.
+	healed, outward, inward chan struct{}
+	connections             []*connection
 }
 
 // newLink returns a link that is not cut. Inside a synctest bubble it must be made
 // there.
 func newLink() *link {
-	l := &link{healed: make(chan struct{})}
+	l := &link{healed: make(chan struct{}), outward: make(chan struct{}), inward: make(chan struct{})}
 	close(l.healed)
+	close(l.outward)
+	close(l.inward)
 	return l
 }
 
@@ -60,40 +68,63 @@ func (l *link) connect(base http.RoundTripper) *connection {
 	return c
 }
 
-// isCut is called with the lock held.
-func (l *link) isCut() bool { return l.partitioned || l.dead }
+// isCut says whether anything vanishes. It is called with the lock held.
+func (l *link) isCut() bool { return l.loses(l.lostFrom) || l.loses(l.lostTo) }
+
+// loses says whether everything vanishes in a direction, for one reason or another.
+func (l *link) loses(oneWay bool) bool { return oneWay || l.partitioned || l.dead || l.frozen }
 
 // cut lets packets vanish from now on.
 func (l *link) cut() { l.change(func() { l.partitioned = true }) }
 
 // heal lets packets through again, if the machine has power.
-func (l *link) heal() { l.change(func() { l.partitioned = false }) }
+func (l *link) heal() { l.change(func() { l.partitioned, l.lostFrom, l.lostTo = false, false, false }) }
+
+// cutFromNode and cutToNode are cut in one direction, until heal.
+func (l *link) cutFromNode() { l.change(func() { l.lostFrom = true }) }
+func (l *link) cutToNode()   { l.change(func() { l.lostTo = true }) }
+
+// freeze and thaw are about the machine's side, as its power is.
+func (l *link) freeze() { l.change(func() { l.frozen = true }) }
+func (l *link) thaw()   { l.change(func() { l.frozen = false }) }
 
 // powerOff is the end of the machine's side, powerOn its return. A partition
 // stays what it is.
-func (l *link) powerOff() { l.change(func() { l.dead = true }) }
+func (l *link) powerOff() { l.change(func() { l.dead, l.frozen = true, false }) }
 func (l *link) powerOn()  { l.change(func() { l.dead = false }) }
 
 func (l *link) change(alter func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	was := l.isCut()
+	was, wasFrom, wasTo := l.isCut(), l.loses(l.lostFrom), l.loses(l.lostTo)
 	alter()
+	turn(&l.outward, wasFrom, l.loses(l.lostFrom))
+	turn(&l.inward, wasTo, l.loses(l.lostTo))
+	turn(&l.healed, was, l.isCut())
 	switch is := l.isCut(); {
 	case is && !was:
-		l.healed = make(chan struct{})
 		for _, c := range l.connections {
 			c.fallSilent()
 		}
 	case was && !is:
-		close(l.healed)
 		for _, c := range l.connections {
 			c.speakAgain()
 		}
 	}
 }
 
-// silent says whether the link is cut.
+// turn follows a direction: its channel is closed while nothing vanishes.
+func turn(open *chan struct{}, was, lost bool) {
+	switch {
+	case lost && !was:
+		*open = make(chan struct{})
+	case was && !lost:
+		close(*open)
+	}
+}
+
+// silent says whether the link is cut, if only one way: a question or its answer
+// vanishes.
 func (l *link) silent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -152,7 +183,7 @@ func (c *connection) RoundTrip(req *http.Request) (*http.Response, error) {
 	go func() { answers <- whole(c.base.RoundTrip(req.Clone(context.WithoutCancel(ctx)))) }()
 	select {
 	case a := <-answers:
-		if err := c.cross(ctx, life); err != nil {
+		if err := c.cross(ctx, life, ToNode); err != nil {
 			return nil, err
 		}
 		return a.response, a.err
@@ -175,7 +206,7 @@ func (c *connection) watch(ctx, life context.Context, req *http.Request) (*http.
 	}
 
 	response, err := c.base.RoundTrip(req.Clone(served))
-	if crossed := c.cross(ctx, life); crossed != nil {
+	if crossed := c.cross(ctx, life, ToNode); crossed != nil {
 		if err == nil {
 			_ = response.Body.Close()
 		}
@@ -194,7 +225,7 @@ func (c *connection) watch(ctx, life context.Context, req *http.Request) (*http.
 func (c *connection) reach(ctx context.Context) (context.Context, error) {
 	healed, life := c.state()
 	if life != nil {
-		return life, c.cross(ctx, life)
+		return life, c.cross(ctx, life, FromNode)
 	}
 	giveUp := time.NewTimer(dialTimeout)
 	defer giveUp.Stop()
@@ -213,9 +244,9 @@ func (c *connection) reach(ctx context.Context) (context.Context, error) {
 	}
 }
 
-// cross returns once something that was sent has arrived at the client.
-func (c *connection) cross(ctx, life context.Context) error {
-	healed, _ := c.state()
+// cross returns once something that was sent has arrived: at the client, or from it.
+func (c *connection) cross(ctx, life context.Context, d Direction) error {
+	open := c.link.way(d)
 	// Before the wait: a select takes any of the cases that are ready.
 	switch {
 	case ctx.Err() != nil:
@@ -224,7 +255,7 @@ func (c *connection) cross(ctx, life context.Context) error {
 		return context.Cause(life)
 	}
 	select {
-	case <-healed:
+	case <-open:
 		c.hear()
 		return nil
 	case <-ctx.Done():
@@ -232,6 +263,16 @@ func (c *connection) cross(ctx, life context.Context) error {
 	case <-life.Done():
 		return context.Cause(life)
 	}
+}
+
+// way returns what is closed while nothing vanishes in a direction.
+func (l *link) way(d Direction) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d == FromNode {
+		return l.outward
+	}
+	return l.inward
 }
 
 func (c *connection) state() (healed <-chan struct{}, life context.Context) {
@@ -314,7 +355,7 @@ type stream struct {
 // while the link is cut are held back.
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.ReadCloser.Read(p)
-	if crossed := s.connection.cross(s.ctx, s.life); crossed != nil {
+	if crossed := s.connection.cross(s.ctx, s.life, ToNode); crossed != nil {
 		return 0, crossed
 	}
 	return n, err

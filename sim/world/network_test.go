@@ -270,6 +270,40 @@ func TestLinkQuietWatchBreaksToo(t *testing.T) {
 	})
 }
 
+func TestOneWayLoss(t *testing.T) {
+	tests := map[string]struct {
+		cut        func(*link)
+		wantServed int
+	}{
+		"what the node sends never arrives":           {(*link).cutFromNode, 1},
+		"what is sent to it vanishes, and was served": {(*link).cutToNode, 2},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, l := &server{}, newLink()
+				client := l.connect(s)
+				if _, err := get(t, client, t.Context(), "/"); err != nil {
+					t.Fatal(err)
+				}
+				tc.cut(l)
+				timed(t, readIdleTimeout+pingTimeout, func() {
+					if _, err := get(t, client, t.Context(), "/"); !errors.Is(err, errConnectionLost) {
+						t.Errorf("got %v", err)
+					}
+				})
+				if s.count() != tc.wantServed || !l.silent() {
+					t.Errorf("%d requests were served, silent: %t", s.count(), l.silent())
+				}
+				l.heal()
+				if _, err := get(t, client, t.Context(), "/"); err != nil || l.silent() {
+					t.Errorf("after the heal: %v, silent: %t", err, l.silent())
+				}
+			})
+		})
+	}
+}
+
 func TestUntilLost(t *testing.T) {
 	tests := map[string]struct{ quiet, want time.Duration }{
 		"a frame just arrived":            {0, 45 * time.Second},

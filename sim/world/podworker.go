@@ -110,16 +110,47 @@ func (w *podWorker) liveUntilEnd() error {
 		return err
 	}
 	w.step()
+	var backOff crashBackOff
+	started := time.Now()
 	for {
 		if err := w.relist(w.live); err != nil {
 			return err
 		}
 		k.report(w.latest(), false)
 		w.step()
-		if err := w.nextUpdate(w.live); err != nil {
-			return err
+		select {
+		case <-w.updated:
+		case <-w.live.Done():
+			return w.live.Err()
+		case <-k.machine.runtime.ended(w.uid):
+			if err := w.restart(backOff.after(time.Since(started))); err != nil {
+				return err
+			}
+			started = time.Now()
 		}
 	}
+}
+
+// restart reports that the containers have ended by themselves, and starts them again
+// after the back-off if the pod wants them.
+func (w *podWorker) restart(wait time.Duration) error {
+	k := w.kubelet
+	if err := w.relist(w.live); err != nil {
+		return err
+	}
+	k.report(w.latest(), false)
+	w.step()
+	if !w.runsOn() {
+		return errOver
+	}
+	if err := sleep(w.live, wait); err != nil {
+		return err
+	}
+	if err := k.machine.runtime.start(w.live, w.latest()); err != nil {
+		return err
+	}
+	w.step()
+	return nil
 }
 
 // errOver is what ends a pod whose containers have ended and are not to run again.

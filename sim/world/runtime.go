@@ -42,6 +42,8 @@ type containerRuntime struct {
 	machine *machine
 	// forgets: what it knew is gone after a boot, as where CRI-O wipes its storage.
 	forgets bool
+	// frozen is shut while nothing on the machine goes on.
+	frozen gate
 
 	mu sync.Mutex
 	// powered ends with the power.
@@ -63,6 +65,8 @@ type sandbox struct {
 	// stopped is closed once no container runs.
 	stopped    chan struct{}
 	containers []container
+	// dies is how its containers end by themselves, again and again; nil: they do not.
+	dies *death
 }
 
 func (s *sandbox) runs() bool {
@@ -122,10 +126,17 @@ func (r *containerRuntime) start(ctx context.Context, pod *corev1.Pod) error {
 	if err := sleep(ctx, startTime); err != nil {
 		return err
 	}
+	if err := r.frozen.pass(ctx); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sandboxes++
 	s := &sandbox{ready: true, ip: r.machine.podIP(r.sandboxes), stops: stoppingOf(pod), stopped: make(chan struct{})}
+	if old := r.pods[pod.UID]; old != nil && old.ready {
+		// Its containers ended by themselves: the sandbox is still there.
+		s.ip, s.dies = old.ip, old.dies
+	}
 	now := time.Now()
 	var processes []Process
 	for _, c := range pod.Spec.Containers {
@@ -141,6 +152,7 @@ func (r *containerRuntime) start(ctx context.Context, pod *corev1.Pod) error {
 	}
 	r.pods[pod.UID] = s
 	r.machine.ledger.starts(processes...)
+	r.dieLater(pod.UID, s)
 	return nil
 }
 
@@ -177,7 +189,7 @@ func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.D
 		s.asked = now
 		if powered := r.powered; !s.stops.never {
 			r.machine.running.Go(func() {
-				if sleep(powered, s.stops.after) == nil {
+				if sleep(powered, s.stops.after) == nil && r.frozen.pass(powered) == nil {
 					r.exit(uid, s, exitStopped)
 				}
 			})
@@ -191,7 +203,7 @@ func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.D
 		case <-s.stopped:
 		case <-ctx.Done():
 		}
-	} else if sleep(ctx, grace) == nil {
+	} else if sleep(ctx, grace) == nil && r.frozen.pass(ctx) == nil {
 		r.exit(uid, s, exitKilled)
 	}
 	if err := ctx.Err(); err != nil {
@@ -245,6 +257,7 @@ func (r *containerRuntime) boot(powered context.Context, bootID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.powered, r.bootID = powered, bootID
+	r.frozen.open()
 	if r.forgets {
 		clear(r.pods)
 	}

@@ -319,6 +319,9 @@ func (v *volumes) mountOne(ctx context.Context, volume podVolume) error {
 	if !slices.ContainsFunc(v.kubelet.machine.drivers, func(d driver) bool { return d.name == volume.driver }) {
 		return fmt.Errorf("volume %s: driver %s is not among those that run on the node", volume.handle, volume.driver)
 	}
+	if v.kubelet.machine.plugins.isShut() {
+		return fmt.Errorf("volume %s: driver %s is not registered", volume.handle, volume.driver)
+	}
 	if volume.attachable {
 		name := attachmentName(volume.driver, volume.handle, v.kubelet.machine.spec.Name)
 		attachment, err := v.kubelet.api.StorageV1().VolumeAttachments().Get(ctx, name, metav1.GetOptions{})

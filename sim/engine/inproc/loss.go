@@ -15,6 +15,9 @@ import (
 // connection on which nobody answers any more.
 var errConnectionLost = errors.New("http2: client connection lost")
 
+// errWritten is why a write conflicts.
+var errWritten = errors.New("the object has been modified; please apply your changes to the latest version and try again")
+
 // Loss is a request that gets lost on its way, or its answer.
 type Loss struct {
 	Request

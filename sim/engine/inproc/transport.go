@@ -23,6 +23,9 @@ type Transport struct {
 	stalls  stalls
 	losses  losses
 	observe atomic.Pointer[func(*http.Request)]
+	// refusals are what the server turns away, and watches those that it serves.
+	refusals refusals
+	watches  watches
 }
 
 // Observe lets the function see every request from now on, before it is served and where
@@ -55,6 +58,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if observe := t.observe.Load(); observe != nil {
 		(*observe)(req)
 	}
+	if response, err, refused := t.refusals.of(req); refused {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return response, err
+	}
 	if l := t.losses.take(req); l != nil {
 		return nil, t.lose(l, *handler, req)
 	}
@@ -67,8 +76,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return w.response(req, w), nil
 	}
 
+	t.watches.add(w, requestOf(r))
 	go w.serve(*handler, r)
 	context.AfterFunc(ctx, func() {
+		t.watches.remove(w)
 		// In this order: who is woken looks whether it was abandoned.
 		w.abandon()
 		t.stalls.wake()
