@@ -31,6 +31,10 @@ var endedBy = map[string]string{
 	"partition":  "heal",
 	"crash":      "powerOn",
 	"stallWatch": "resumeWatch",
+
+	"freeze":          "thaw",
+	"partitionOneWay": "heal",
+	"fence":           "unfence",
 }
 
 // step notes a step that was played at this time, on this node if it found one.
@@ -62,8 +66,10 @@ func (p *spans) step(s *scenario.Step, node string, at time.Duration) {
 func lasting(s *scenario.Step) (undoes, lasts bool) {
 	switch {
 	case s.Storage != nil:
-		works := s.Storage.Attach != scenario.Fail && s.Storage.Attach != scenario.Hang && s.Storage.Detach != scenario.Fail && s.Storage.Detach != scenario.Hang
-		return true, !works
+		works := func(a scenario.Answer) bool { return a == "" || a == scenario.Work }
+		return true, !works(s.Storage.Attach) || !works(s.Storage.Detach)
+	case s.Cordon != nil:
+		return s.Cordon.Undo, !s.Cordon.Undo
 	case s.Taint != nil:
 		return s.Taint.Remove, !s.Taint.Remove
 	case s.StartScheduler != nil:
@@ -96,6 +102,10 @@ func lengthOf(s *scenario.Step) time.Duration {
 		d = s.Reboot.DownFor
 	case s.RestartKubelet != nil:
 		d = s.RestartKubelet.DownFor
+	case s.RestartDriver != nil:
+		d = s.RestartDriver.DownFor
+	case s.Refuse != nil:
+		d = &s.Refuse.For
 	case s.StartScheduler != nil:
 		d = s.StartScheduler.RunsFor
 	case s.RestartScheduler != nil && s.RestartScheduler.OnRequest == nil:
