@@ -64,6 +64,18 @@ golden: ## Rewrite the goldens and show the diff: commit only what you can expla
 	$(GO) test $(HEAVY) ./sim/play ./sim/report ./sim/scenario ./pkg/cli/status -rewrite
 	git --no-pager diff -- '*.golden' '*.schema.json' '*/testdata/*'
 
+# What the picture in the README is made of.
+SCREENSHOT = docs/silent-node.png
+CHROMIUM ?= $(firstword $(foreach tool,chromium chromium-browser google-chrome,$(shell command -v $(tool))))
+
+.PHONY: screenshot
+screenshot: ## The README's picture of the silent node, in headless Chromium
+	@test -n "$(CHROMIUM)" || { echo "make screenshot needs chromium, and it is not here" >&2; exit 1; }
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(GO) run ./cmd/holdfast sim run -q --html "$$folder/page.html" sim/scenarios/silent-node.yaml && \
+	TMPDIR="$$folder" $(CHROMIUM) --headless --disable-gpu $(if $(filter 0,$(shell id -u)),--no-sandbox) --hide-scrollbars --user-data-dir="$$folder/profile" \
+		--blink-settings=preferredColorScheme=1 --window-size=1280,1400 --screenshot=$(SCREENSHOT) "file://$$folder/page.html"
+
 .PHONY: bench
 bench: ## How fast virtual time passes
 	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench . -benchtime 1x
