@@ -74,7 +74,7 @@ screenshot: ## The README's picture of the silent node, in headless Chromium
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	$(GO) run ./cmd/holdfast sim run -q --html "$$folder/page.html" sim/scenarios/silent-node.yaml && \
 	TMPDIR="$$folder" $(CHROMIUM) --headless --disable-gpu $(if $(filter 0,$(shell id -u)),--no-sandbox) --hide-scrollbars --user-data-dir="$$folder/profile" \
-		--blink-settings=preferredColorScheme=1 --window-size=1280,1400 --screenshot=$(SCREENSHOT) "file://$$folder/page.html"
+		--blink-settings=preferredColorScheme=1 --log-level=3 --window-size=1280,1200 --screenshot=$(SCREENSHOT) "file://$$folder/page.html" 2>"$$folder/log" || { cat "$$folder/log" >&2; exit 1; }
 
 .PHONY: bench
 bench: ## How fast virtual time passes
