@@ -57,7 +57,7 @@ type Unfence struct {
 }
 
 func (f Unfence) apply(ctx context.Context, w *World) error {
-	if err := (PowerOn{Node: f.Node}).apply(ctx, w); err != nil {
+	if err := PowerOn(f).apply(ctx, w); err != nil {
 		return err
 	}
 	return Taint{Node: f.Node, Taint: fencedTaint, Remove: true}.apply(ctx, w)
