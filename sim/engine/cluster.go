@@ -46,8 +46,11 @@ type Options struct {
 	Record *Recorder
 	// OnCommit is told of every change that the store commits, at the virtual instant
 	// of the commit; nil: nobody is. It must not block, and must not call the cluster.
-	OnCommit func()
+	OnCommit func(Commit)
 }
+
+// Commit is one change of one key of the store. Its value must not be changed.
+type Commit = etcdmem.Commit
 
 // Cluster is a running control plane without machines.
 type Cluster struct {
@@ -100,7 +103,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
 	if o.OnCommit != nil {
-		api.Store.OnCommit(func(etcdmem.Commit) { o.OnCommit() })
+		api.Store.OnCommit(o.OnCommit)
 	}
 	if o.Scheduler == Holdfast {
 		if err := installTenancies(ctx, api); err != nil {

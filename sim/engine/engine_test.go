@@ -159,7 +159,7 @@ func TestEitherStoreKeepsVirtualTime(t *testing.T) {
 			temporary := t.TempDir()
 			t.Setenv("TMPDIR", temporary)
 			var commits atomic.Int64
-			o := engine.Options{Scheduler: engine.Stock, Store: store, OnCommit: func() { commits.Add(1) }}
+			o := engine.Options{Scheduler: engine.Stock, Store: store, OnCommit: func(engine.Commit) { commits.Add(1) }}
 			inCluster(t, o, func(ctx context.Context, c *engine.Cluster) error {
 				files, err := os.ReadDir(temporary)
 				if err != nil {

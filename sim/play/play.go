@@ -84,6 +84,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if o.Decided != nil {
 		recorder = engine.NewRecorder()
 	}
+	log := check.NewLog()
 	cluster, err := engine.Start(ctx, engine.Options{
 		Restore:       restored(given, o.Scheduler),
 		Scheduler:     engine.Kind(o.Scheduler),
@@ -94,11 +95,21 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		Without:       o.Without,
 		WithoutRules:  o.WithoutRules,
 		Record:        recorder,
-		OnCommit:      o.Progress.commit,
+		OnCommit: func(c engine.Commit) {
+			o.Progress.commit()
+			if !o.Unchecked {
+				log.Commit(time.Now(), c.Key, c.Value)
+			}
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
+	rules, err := promised(s, cluster)
+	if err != nil {
+		return nil, err
+	}
+	log.Begin(rules)
 	checker := check.New()
 	seen := newObserver(checker)
 	w, err := world.New(world.Config{
@@ -153,7 +164,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if o.Until > 0 {
 		until = o.Until
 	}
-	steps := &steps{scenario: s, cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}}
+	steps := &steps{scenario: s, cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}, log: log}
 	steps.play(ctx, o.Scheduler, until)
 	sleepUntil(zero.Add(until))
 
@@ -172,11 +183,12 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if given != nil {
 		run.Notes = given.Notes
 	}
-	for _, v := range checker.Finish(time.Now()) {
-		run.Violations = append(run.Violations, violation(v, zero))
+	if err := violations(run, checker, log, zero); err != nil {
+		return nil, err
 	}
 	run.Faults = steps.spans.faults(until)
 	seen.summarise(run, checker.Ordinals())
+	run.TellAround()
 	run.Checks = append(steps.unplayed(), report.Judge(s.Expect[o.Scheduler], run)...)
 	return run, nil
 }
@@ -191,7 +203,7 @@ func argsOf(s *scenario.Scenario) []byte {
 
 func violation(v check.Violation, zero time.Time) report.Violation {
 	r := report.Violation{
-		Invariant: string(v.Invariant), By: v.By, Outside: v.Outside, Evidence: v.Evidence, Nodes: v.Nodes, From: since(v.From, zero),
+		Invariant: string(v.Invariant), By: v.By, Outside: v.Outside, Evidence: v.Evidence, Why: v.Why, Nodes: v.Nodes, From: since(v.From, zero),
 	}
 	if !v.To.IsZero() {
 		to := since(v.To, zero)

@@ -11,6 +11,7 @@ import (
 
 	holdfastv1alpha1 "github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/sim/check"
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
@@ -23,6 +24,7 @@ type steps struct {
 	cluster  *engine.Cluster
 	world    *world.World
 	seen     *observer
+	log      *check.Log
 	zero     time.Time
 	// nodes remembers which node a step found, by the step's name.
 	nodes map[string]string
@@ -142,6 +144,9 @@ func (p *steps) heal(ctx context.Context, s *scenario.Step) error {
 
 func (p *steps) forceDelete(ctx context.Context, s *scenario.Step) error {
 	namespace, name := scenario.SplitName(s.ForceDelete.Pod)
+	if s.ForceDelete.StripFinalizers {
+		p.log.Strip(namespace, name)
+	}
 	return p.world.Apply(ctx, world.ForceDelete{Namespace: namespace, Pod: name, StripFinalizers: s.ForceDelete.StripFinalizers})
 }
 

@@ -82,6 +82,7 @@ func (p *steps) delete(ctx context.Context, s *scenario.Step) error {
 
 func (p *steps) stripFinalizers(ctx context.Context, s *scenario.Step) error {
 	namespace, name := scenario.SplitName(s.StripFinalizers.Pod)
+	p.log.Strip(namespace, name)
 	return p.world.Apply(ctx, world.StripFinalizers{Namespace: namespace, Pod: name})
 }
 

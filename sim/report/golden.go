@@ -137,7 +137,11 @@ func lanesOf(r *Run) []*lane {
 	for _, v := range r.Violations {
 		if v.Invariant != "S2" {
 			l := of(v.By)
-			l.violation(v, " on "+enumerate(l.roles.all(v.Nodes)))
+			where := ""
+			if len(v.Nodes) > 0 {
+				where = " on " + enumerate(l.roles.all(v.Nodes))
+			}
+			l.violation(v, where)
 			continue
 		}
 		// A claim belongs to no lane in which its nodes have roles.
@@ -272,7 +276,7 @@ func (l *lane) violation(v Violation, where string) {
 		broken += ": " + v.Evidence + " was false"
 	}
 	l.add(v.From.Duration, rankLast, broken)
-	if v.To != nil {
+	if v.To != nil && v.Why == "" {
 		l.add(v.To.Duration, rankLast, v.Invariant+" holds again"+outsideWords(v))
 	}
 }

@@ -15,7 +15,7 @@ import (
 // expectation becomes one check; so does every invariant, which nothing but the
 // expected violations may break.
 func Judge(e scenario.Expectation, run *Run) []Check {
-	checks := judgeViolations(e.Violations, run.Violations)
+	checks := judgeViolations(e.Violations, run)
 	for _, o := range e.Ordinals {
 		checks = append(checks, judgeOrdinal(o, run.Ordinals)...)
 	}
@@ -33,16 +33,23 @@ func Judge(e scenario.Expectation, run *Run) []Check {
 var invariants = []struct {
 	id          string
 	kept, other string
+	// written: it speaks of API writes, and is told of where there were such.
+	written bool
 }{
-	{"S1", "S1: no identity ever ran twice", "S1: no other identity ever ran twice"},
-	{"S2", "S2: no single-writer volume had two writers", "S2: no other single-writer volume had two writers"},
-	{"S3", "S3: no identity was released on a false proof", "S3: no other identity was released on a false proof"},
+	{"S1", "S1: no identity ever ran twice", "S1: no other identity ever ran twice", false},
+	{"S2", "S2: no single-writer volume had two writers", "S2: no other single-writer volume had two writers", false},
+	{"S3", "S3: no identity was released on a false proof", "S3: no other identity was released on a false proof", false},
+	{"S4", "S4: no incarnation was let go without a release", "S4: no other incarnation was let go without a release", true},
+	{"S5", "S5: no pod was bound out of reach of its volumes", "S5: no other pod was bound out of reach of its volumes", true},
+	{"S6", "S6: no ordinal was bound before its turn", "S6: no other ordinal was bound before its turn", true},
+	{"S9", "S9: no node was given more than it has room for", "S9: no other node was given more than it has room for", true},
 }
 
 // breaker is whom an invariant is broken by.
 type breaker struct{ invariant, by string }
 
-func judgeViolations(expected []scenario.Violation, found []Violation) []Check {
+func judgeViolations(expected []scenario.Violation, run *Run) []Check {
+	found := run.Violations
 	partner := pair(len(expected), len(found), func(i, j int) bool { return matches(expected[i], found[j]) })
 
 	byBreaker := map[breaker][]Violation{}
@@ -62,14 +69,15 @@ func judgeViolations(expected []scenario.Violation, found []Violation) []Check {
 		unmet[b] = true
 		checks = append(checks, unless(name, "it was "+violationsWords(byBreaker[b])))
 	}
-	return append(checks, judgeUnexpected(found, partner, unmet)...)
+	return append(checks, judgeUnexpected(run, partner, unmet)...)
 }
 
 // judgeUnexpected makes a failing check for everybody who broke an invariant beyond
 // what was expected, inside and outside the trust boundary apart, and a passing one for
 // every invariant that nobody so broke inside. What an unmet expectation has told
 // already is not told again.
-func judgeUnexpected(found []Violation, partner []int, unmet map[breaker]bool) []Check {
+func judgeUnexpected(run *Run, partner []int, unmet map[breaker]bool) []Check {
+	found := run.Violations
 	// side is one of the two sides of the boundary; outside, one assertion's.
 	type side struct {
 		breaker
@@ -96,7 +104,7 @@ func judgeUnexpected(found []Violation, partner []int, unmet map[breaker]bool) [
 			}
 			spans[b] = append(spans[b], v)
 		}
-		if keptInside {
+		if keptInside && (!invariant.written || anyInside || run.Met[invariant.id] > 0) {
 			name := invariant.kept
 			switch {
 			case anyInside:
@@ -378,6 +386,14 @@ func violationsWords(violations []Violation) string {
 	}
 	var spans []string
 	for _, v := range violations {
+		if v.Why != "" {
+			span := "at " + format(v.From.Duration)
+			if len(v.Nodes) > 0 {
+				span += " on " + enumerate(v.Nodes)
+			}
+			spans = append(spans, span+": "+v.Why)
+			continue
+		}
 		span := fmt.Sprintf("from %s to %s on %s", format(v.From.Duration), orEnd(v.To), enumerate(v.Nodes))
 		switch {
 		case v.Outside != "":

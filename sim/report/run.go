@@ -44,6 +44,9 @@ type Run struct {
 	// Announced are the Kubernetes events of the run, each once, in the order in which
 	// they were first seen.
 	Announced []Announcement `json:"announced,omitempty"`
+	// Met is how often each invariant had something to hold, for those that the API
+	// writes show. One that never had says nothing of the run.
+	Met map[string]int `json:"preconditionsMet,omitempty"`
 	// Checks are the expectations, and the invariants, each with its outcome.
 	Checks []Check `json:"checks"`
 	// Wall is how long the run took, in wall time: the one field that differs from run
@@ -155,9 +158,13 @@ type Violation struct {
 	// trust boundary. Absent: inside.
 	Outside string `json:"outside,omitempty"`
 	// Evidence is the kind of the false proof, for S3.
-	Evidence string          `json:"evidence,omitempty"`
-	Nodes    []string        `json:"nodes"`
-	From     metav1.Duration `json:"from"`
+	Evidence string `json:"evidence,omitempty"`
+	// Why says what was written that must not be, for what the API writes show.
+	Why   string   `json:"why,omitempty"`
+	Nodes []string `json:"nodes"`
+	// Around are the events about the moment in which it broke: a few before and after.
+	Around []Event         `json:"around,omitempty"`
+	From   metav1.Duration `json:"from"`
 	// To is absent if it lasted to the end.
 	To *metav1.Duration `json:"to,omitempty"`
 }

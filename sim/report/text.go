@@ -131,7 +131,8 @@ func entriesOf(r *Run) []entry {
 	for _, v := range r.Violations {
 		who := short(v.By)
 		entries = append(entries, entry{at: v.From.Duration, who: who, what: brokenWords(v), wrong: true})
-		if v.To != nil {
+		// What was written in an instant is not undone after it.
+		if v.To != nil && v.Why == "" {
 			lasted := format(v.To.Duration - v.From.Duration)
 			entries = append(entries, entry{at: v.To.Duration, who: who, what: v.Invariant + " holds again, after " + lasted + outsideWords(v)})
 		}
@@ -152,7 +153,12 @@ func brokenWords(v Violation) string {
 	case "S3":
 		what = "released by " + v.Evidence + " and runs"
 	}
-	what += ", on " + enumerate(v.Nodes)
+	if v.Why != "" {
+		what = v.Why
+	}
+	if len(v.Nodes) > 0 {
+		what += ", on " + enumerate(v.Nodes)
+	}
 	if v.Outside != "" {
 		return v.Invariant + outsideWords(v) + ": " + falseWords(v) + "; " + what
 	}

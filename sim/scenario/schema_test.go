@@ -91,7 +91,7 @@ func TestSchemaAgreesWithLoad(t *testing.T) {
 		"testdata/bad/references.yaml": {
 			".apiVersion: sim.holdfast.dev/v1 not in list", ".kind: Story not in list",
 			".timeline[2].schedulers[1]: volcano not in list", ".expect: volcano not in list",
-			".expect.holdfast.violations[0].invariant: S9 not in list", ".expect.holdfast.ordinals[0].state: Happy not in list",
+			".expect.holdfast.violations[0].invariant: S99 not in list", ".expect.holdfast.ordinals[0].state: Happy not in list",
 			".expect.holdfast.holds[0].by: nobody not in list", ".expect.holdfast.holds[0].evidence: Guess not in list",
 		},
 	} {

@@ -1,0 +1,43 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// judgeRoom is S9: after a bind the pods of the node ask for no more than it has,
+// however many schedulers place pods on it. Attach limits are S5's.
+func (l *Log) judgeRoom(at time.Time, name string, pod *podState) {
+	node := l.nodes[pod.Spec.NodeName]
+	if node == nil {
+		return
+	}
+	l.met[S9]++
+	pods := int64(0)
+	asked := map[corev1.ResourceName]*resource.Quantity{}
+	for _, p := range l.pods {
+		if p.Spec.NodeName != node.Name || ended(p.Pod) {
+			continue
+		}
+		pods++
+		for _, c := range p.Spec.Containers {
+			for of, q := range c.Resources.Requests {
+				if asked[of] == nil {
+					asked[of] = &resource.Quantity{}
+				}
+				asked[of].Add(q)
+			}
+		}
+	}
+	if has, ok := node.Status.Allocatable[corev1.ResourcePods]; ok && pods > has.Value() {
+		l.breaks(S9, at, name, node.Name, fmt.Sprintf("with it %d pods are there, and %d may be", pods, has.Value()))
+	}
+	for of, q := range asked {
+		if has, ok := node.Status.Allocatable[of]; ok && q.Cmp(has) > 0 {
+			l.breaks(S9, at, name, node.Name, fmt.Sprintf("with it the pods there ask for %s of %s, and the node has %s", q, of, &has))
+		}
+	}
+}
