@@ -52,6 +52,8 @@ type workload struct {
 	onFull bool
 	// fails: no pod finds a node.
 	fails bool
+	// held is how many ordinals wait beside them for proof of their predecessors.
+	held int
 }
 
 // cluster makes objects.
@@ -142,6 +144,20 @@ func (c *cluster) measured(w workload, i int, profile string) (*v1.Pod, int) {
 	}
 	c.add(pod)
 	return pod, node
+}
+
+// heldPod adds an ordinal whose record says that nothing is known of the pod before it.
+func (c *cluster) heldPod(i int) *v1.Pod {
+	set := fmt.Sprintf("silent%d", i)
+	pod := newPod(set+"-0", "silent")
+	pod.Spec.SchedulerName = sideB.profile()
+	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: set, UID: types.UID(set), Controller: ptr.To(true)}}
+	c.add(pod, &v1alpha1.Tenancy{
+		ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: namespace, UID: types.UID("record-" + set), ResourceVersion: "1"},
+		Status: v1alpha1.TenancyStatus{Phase: v1alpha1.InDoubt, Epoch: 1, Incarnation: &v1alpha1.Incarnation{
+			PodUID: "before", Nodes: []v1alpha1.CandidateNode{{Name: nodeName(i % c.nodes), UID: types.UID(nodeName(i % c.nodes))}}}},
+	})
+	return pod
 }
 
 func newPod(name, app string) *v1.Pod {

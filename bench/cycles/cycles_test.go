@@ -85,6 +85,8 @@ type bench struct {
 	pods [][]*v1.Pod
 	// nodes is where the pods' volumes are, or near.
 	nodes map[string]int
+	// held are pods that wait beside them.
+	held []*v1.Pod
 }
 
 // setUp makes the cluster, with as many pods for each block as its side is to have.
@@ -105,6 +107,9 @@ func setUp(tb testing.TB, w workload, nodes int, order []side, count perBlock) *
 	options := profiles.Options{Listed: w.owner == "ReplicaSet"}
 	if *withoutNarrowing {
 		options.Without = []plugin.Defence{plugin.Narrowing}
+	}
+	for i := range w.held {
+		x.held = append(x.held, c.heldPod(i))
 	}
 	var err error
 	if x.Pair, err = profiles.New(tb.Context(), options, c.objects...); err != nil {

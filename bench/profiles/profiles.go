@@ -55,11 +55,19 @@ type Options struct {
 	Without []plugin.Defence
 }
 
-// New makes a pair in a cluster of the given objects.
-func New(ctx context.Context, o Options, objects ...runtime.Object) (*Pair, error) {
+// New makes a pair in a cluster of the given objects, records among them.
+func New(ctx context.Context, o Options, all ...runtime.Object) (*Pair, error) {
 	profiles, err := both(o.Listed)
 	if err != nil {
 		return nil, err
+	}
+	var objects, kept []runtime.Object
+	for _, object := range all {
+		if _, is := object.(*v1alpha1.Tenancy); is {
+			kept = append(kept, object)
+		} else {
+			objects = append(objects, object)
+		}
 	}
 	cluster := fake.NewClientset(objects...)
 	answers := newAnswers(objects)
@@ -69,7 +77,7 @@ func New(ctx context.Context, o Options, objects ...runtime.Object) (*Pair, erro
 	if err := v1alpha1.AddToScheme(records); err != nil {
 		return nil, err
 	}
-	custom := dynamicinformer.NewDynamicSharedInformerFactory(dynamicfake.NewSimpleDynamicClient(records), 0)
+	custom := dynamicinformer.NewDynamicSharedInformerFactory(dynamicfake.NewSimpleDynamicClient(records, kept...), 0)
 	adopted := make(chan struct{})
 	close(adopted)
 	shared := plugin.NewShared(store.New(answers.tenancies()), custom, adopted)
@@ -84,10 +92,11 @@ func New(ctx context.Context, o Options, objects ...runtime.Object) (*Pair, erro
 	if err != nil {
 		return nil, err
 	}
-	informers.Start(ctx.Done())
+	// Records first: a pod that is to be held is so from the moment when it is seen.
 	custom.Start(ctx.Done())
-	informers.WaitForCacheSync(ctx.Done())
 	custom.WaitForCacheSync(ctx.Done())
+	informers.Start(ctx.Done())
+	informers.WaitForCacheSync(ctx.Done())
 	if err := x.WaitForHandlersSync(ctx); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,80 @@
+package cycles
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// ordinary are pods that are not ours, in Holdfast's profile.
+var ordinary = workload{claim: noClaim, owner: "ReplicaSet"}
+
+// beside drains ordinary pods of Holdfast's profile in two clusters in turns, one of
+// which has held pods too. It returns how fast the one with them is against the one
+// without, pair by pair, and how often a held pod was tried.
+func beside(tb testing.TB, held, nodes, pairs, perBlock int) (ratios []float64, attempts int) {
+	order := slices.Repeat([]side{sideB}, pairs)
+	with := ordinary
+	with.held = held
+	clusters := [2]*bench{
+		setUp(tb, ordinary, nodes, order, [2]int{0, perBlock}),
+		setUp(tb, with, nodes, order, [2]int{0, perBlock}),
+	}
+	for _, x := range clusters {
+		x.StartQueue(tb.Context())
+		await(tb, "the ordinary pods are in the queue, and no other", func() bool {
+			return len(x.Scheduler.SchedulingQueue.PodsInActiveQ()) == pairs*perBlock
+		})
+		*x.watch(tb) = sideB
+	}
+	var results [2]result
+	for i := range pairs {
+		for _, which := range [][]int{{0, 1}, {1, 0}}[i%2] {
+			x := clusters[which]
+			results[which].add(tb, sideB, func(m *block) {
+				for range perBlock {
+					x.Scheduler.ScheduleOne(tb.Context())
+					m.pods++
+				}
+				await(tb, "the block is bound", func() bool { return x.Bound() == int64((i+1)*perBlock) })
+			})
+		}
+	}
+	for i := range pairs {
+		ratios = append(ratios, results[0].blocks[sideB][i].perPod()/results[1].blocks[sideB][i].perPod())
+	}
+	for _, pod := range clusters[1].held {
+		attempts += clusters[1].attempts(tb, pod)
+	}
+	return ratios, attempts
+}
+
+// attempts is how often the pod, which waits, was tried.
+func (x *bench) attempts(tb testing.TB, pod *v1.Pod) int {
+	waiting, ok := x.Scheduler.SchedulingQueue.GetPod(pod.Name, pod.Namespace, nil)
+	if !ok {
+		tb.Fatalf("pod %s does not wait", pod.Name)
+	}
+	return waiting.Attempts
+}
+
+// BenchmarkHeld is a storm: 2,000 pods are held beside 5,000 ordinary ones.
+func BenchmarkHeld(b *testing.B) {
+	const held, ordinary = 2_000, 5_000
+	b.Run(fmt.Sprintf("held=%d/%s", held, nodesOf(1_000)), func(b *testing.B) {
+		for b.Loop() {
+			ratios, attempts := beside(b, held, 1_000, 10, ordinary/10)
+			reportRatios(b, "held/none", ratios)
+			b.ReportMetric(float64(attempts), "held-attempts")
+			b.ReportMetric(0, "ns/op")
+		}
+	})
+}
+
+func TestHeldPodsAreNotTried(t *testing.T) {
+	if _, attempts := beside(t, 5, few, 2, 3); attempts != 0 {
+		t.Errorf("held pods were tried %d times", attempts)
+	}
+}
