@@ -5,11 +5,13 @@ import (
 
 	"k8s.io/component-base/metrics/testutil"
 	"k8s.io/kubernetes/pkg/scheduler/metrics"
+
+	"github.com/holdfast-dev/holdfast/bench/objects"
 )
 
 // alike are pods that upstream places by what it found for the one before (opportunistic
 // batching): all of one ReplicaSet, and each so large that it fills its node.
-var alike = workload{claim: noClaim, owner: "ReplicaSet", shape: large}
+var alike = objects.Workload{Claim: objects.NoClaim, Owner: "ReplicaSet", Shape: large}
 
 // hints is how many pods of the side were placed by what was found for another.
 func hints(tb testing.TB, s side) float64 {

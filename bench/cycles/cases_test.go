@@ -3,6 +3,8 @@ package cycles
 import (
 	"testing"
 	"time"
+
+	"github.com/holdfast-dev/holdfast/bench/objects"
 )
 
 // pairs is how many blocks each side has; manyPairs where the two are so near each other
@@ -16,31 +18,31 @@ type perBlock [2]int
 // drains are what is created and then drained.
 var drains = []struct {
 	name string
-	w    workload
+	w    objects.Workload
 	// sizes are numbers of nodes.
 	sizes map[int]perBlock
 }{
 	// The headline: the volume is on one node. On a cluster of one node both filter the
 	// same, and what A allocates there is the other plugins' part of what B does.
-	{"claim=node", workload{claim: oneNode}, map[int]perBlock{1: {3, 3}, 1_000: {20, 300}, 5_000: {10, 300}, 15_000: {5, 300}}},
+	{"claim=node", objects.Workload{Claim: objects.OneNode}, map[int]perBlock{1: {3, 3}, 1_000: {20, 300}, 5_000: {10, 300}, 15_000: {5, 300}}},
 	// What real ordinals ask for besides.
-	{"claim=node+hostnameAntiAffinity", workload{claim: oneNode, shape: hostnameAntiAffinity}, map[int]perBlock{5_000: {10, 100}}},
-	{"claim=node+zoneSpread", workload{claim: oneNode, shape: zoneSpread}, map[int]perBlock{5_000: {10, 100}}},
-	{"claim=node+zoneAffinity", workload{claim: oneNode, shape: zoneAffinity, neighbours: someAlike}, map[int]perBlock{5_000: {10, 100}}},
+	{"claim=node+hostnameAntiAffinity", objects.Workload{Claim: objects.OneNode, Shape: hostnameAntiAffinity}, map[int]perBlock{5_000: {10, 100}}},
+	{"claim=node+zoneSpread", objects.Workload{Claim: objects.OneNode, Shape: zoneSpread}, map[int]perBlock{5_000: {10, 100}}},
+	{"claim=node+zoneAffinity", objects.Workload{Claim: objects.OneNode, Shape: zoneAffinity, Neighbours: someAlike}, map[int]perBlock{5_000: {10, 100}}},
 }
 
 // singles are what single cycles are measured of.
 var singles = []struct {
 	name  string
-	w     workload
+	w     objects.Workload
 	pairs int
 	sizes map[int]perBlock
 }{
-	{"claim=node", workload{claim: oneNode}, pairs, map[int]perBlock{1_000: {20, 100}, 5_000: {5, 100}, 15_000: {3, 100}}},
-	{"claim=zone", workload{claim: oneZone}, pairs, map[int]perBlock{1_000: {20, 20}, 5_000: {10, 10}, 15_000: {5, 5}}},
-	{"claim=none", workload{claim: noClaim, owner: "ReplicaSet"}, manyPairs, map[int]perBlock{1_000: {50, 50}, 5_000: {50, 50}, 15_000: {50, 50}}},
-	{"claim=node+nominated", workload{claim: oneNode, nominated: true}, manyPairs, map[int]perBlock{5_000: {50, 50}}},
-	{"claim=node+full", workload{claim: oneNode, shape: large, neighbours: everyOtherFull, onFull: true, fails: true}, pairs, map[int]perBlock{5_000: {3, 50}}},
+	{"claim=node", objects.Workload{Claim: objects.OneNode}, pairs, map[int]perBlock{1_000: {20, 100}, 5_000: {5, 100}, 15_000: {3, 100}}},
+	{"claim=zone", objects.Workload{Claim: objects.OneZone}, pairs, map[int]perBlock{1_000: {20, 20}, 5_000: {10, 10}, 15_000: {5, 5}}},
+	{"claim=none", objects.Workload{Claim: objects.NoClaim, Owner: "ReplicaSet"}, manyPairs, map[int]perBlock{1_000: {50, 50}, 5_000: {50, 50}, 15_000: {50, 50}}},
+	{"claim=node+nominated", objects.Workload{Claim: objects.OneNode, Nominated: true}, manyPairs, map[int]perBlock{5_000: {50, 50}}},
+	{"claim=node+full", objects.Workload{Claim: objects.OneNode, Shape: large, Neighbours: everyOtherFull, OnFull: true, Fails: true}, pairs, map[int]perBlock{5_000: {3, 50}}},
 }
 
 // atLeast is how long a block of single cycles goes on.
@@ -87,7 +89,7 @@ func TestDrainsCount(t *testing.T) {
 
 func TestCyclesCount(t *testing.T) {
 	each := map[string][2]float64{
-		"claim=node": {few, 1}, "claim=zone": {few, few / zones}, "claim=none": {few, few},
+		"claim=node": {few, 1}, "claim=zone": {few, few / objects.Zones}, "claim=none": {few, few},
 		"claim=node+nominated": {1, 1},
 		// Preemption tries the nodes again on which it could help: to A that is every full
 		// one, to B the one within reach.
@@ -107,7 +109,7 @@ func TestCyclesCount(t *testing.T) {
 func TestNarrowingIsWhatIsMeasured(t *testing.T) {
 	*withoutNarrowing = true
 	t.Cleanup(func() { *withoutNarrowing = false })
-	drain(t, workload{claim: oneNode}, few, 1, perBlock{3, 3}).mustFilter(t, sideB, few)
+	drain(t, objects.Workload{Claim: objects.OneNode}, few, 1, perBlock{3, 3}).mustFilter(t, sideB, few)
 }
 
 func (r *result) mustFilter(t *testing.T, s side, want float64) {

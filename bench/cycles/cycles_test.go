@@ -21,6 +21,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/metrics"
 	"k8s.io/utils/ptr"
 
+	"github.com/holdfast-dev/holdfast/bench/objects"
 	"github.com/holdfast-dev/holdfast/bench/profiles"
 	"github.com/holdfast-dev/holdfast/pkg/plugin"
 )
@@ -64,7 +65,7 @@ func someAlike(pod *v1.Pod, node int) {
 }
 
 // half asks for as much as leaves no room on a node for two of it.
-var half = *resource.NewQuantity(cpus/2+4, resource.DecimalSI)
+var half = *resource.NewQuantity(objects.CPUs/2+4, resource.DecimalSI)
 
 // everyOtherFull takes the room of every other node, with pods that nothing evicts.
 func everyOtherFull(pod *v1.Pod, node int) {
@@ -80,7 +81,7 @@ func large(pod *v1.Pod) { pod.Spec.Containers[0].Resources.Requests[v1.ResourceC
 // bench is a workload on a cluster of both profiles.
 type bench struct {
 	*profiles.Pair
-	workload workload
+	workload objects.Workload
 	// pods are those of each block, in the order of the queue.
 	pods [][]*v1.Pod
 	// nodes is where the pods' volumes are, or near.
@@ -90,29 +91,29 @@ type bench struct {
 }
 
 // setUp makes the cluster, with as many pods for each block as its side is to have.
-func setUp(tb testing.TB, w workload, nodes int, order []side, count perBlock) *bench {
-	c := newCluster(nodes, w)
+func setUp(tb testing.TB, w objects.Workload, nodes int, order []side, count perBlock) *bench {
+	c := objects.New(nodes, w)
 	x := &bench{workload: w, nodes: map[string]int{}}
 	i := 0
 	for _, s := range order {
 		var pods []*v1.Pod
 		for range count[s] {
-			pod, node := c.measured(w, i, s.profile())
+			pod, node := c.Measured(w, i, s.profile())
 			x.nodes[pod.Name] = node
 			pods = append(pods, pod)
 			i++
 		}
 		x.pods = append(x.pods, pods)
 	}
-	options := profiles.Options{Listed: w.owner == "ReplicaSet"}
+	options := profiles.Options{Listed: w.Owner == "ReplicaSet"}
 	if *withoutNarrowing {
 		options.Without = []plugin.Defence{plugin.Narrowing}
 	}
-	for i := range w.held {
-		x.held = append(x.held, c.heldPod(i))
+	for i := range w.Held {
+		x.held = append(x.held, c.Held(i, sideB.profile()))
 	}
 	var err error
-	if x.Pair, err = profiles.New(tb.Context(), options, c.objects...); err != nil {
+	if x.Pair, err = profiles.New(tb.Context(), options, c.Objects...); err != nil {
 		tb.Fatal(err)
 	}
 	return x
@@ -140,11 +141,11 @@ func (x *bench) cycle(ctx context.Context, tb testing.TB, pod *v1.Pod) {
 	found, err := x.Scheduler.SchedulePod(ctx, f, state, &framework.QueuedPodInfo{PodInfo: info})
 	var unfit *framework.FitError
 	switch {
-	case x.workload.fails && errors.As(err, &unfit):
+	case x.workload.Fails && errors.As(err, &unfit):
 		f.RunPostFilterPlugins(ctx, state, pod, unfit.Diagnosis.NodeToStatus)
 	case err != nil:
 		tb.Fatalf("pod %s: %v", pod.Name, err)
-	case x.workload.fails:
+	case x.workload.Fails:
 		tb.Fatalf("pod %s fits on %s", pod.Name, found.SuggestedHost)
 	default:
 		x.verify(tb, pod, found.SuggestedHost)
@@ -153,14 +154,14 @@ func (x *bench) cycle(ctx context.Context, tb testing.TB, pod *v1.Pod) {
 
 // verify: a ratio needs the same placements.
 func (x *bench) verify(tb testing.TB, pod *v1.Pod, node string) {
-	if want := nodeName(x.nodes[pod.Name]); x.workload.claim == oneNode && node != want {
+	if want := objects.NodeName(x.nodes[pod.Name]); x.workload.Claim == objects.OneNode && node != want {
 		tb.Fatalf("pod %s of %s goes to %s, and its volume is on %s", pod.Name, pod.Spec.SchedulerName, node, want)
 	}
 }
 
 // cycles measures single cycles that change nothing: each block goes over its pods until
 // it has had them all and a while has passed.
-func cycles(tb testing.TB, w workload, nodes, pairs int, count perBlock, atLeast time.Duration) *result {
+func cycles(tb testing.TB, w objects.Workload, nodes, pairs int, count perBlock, atLeast time.Duration) *result {
 	order := turns(tb, pairs)
 	x := setUp(tb, w, nodes, order, count)
 	r := &result{}
@@ -181,7 +182,7 @@ func cycles(tb testing.TB, w workload, nodes, pairs int, count perBlock, atLeast
 
 // drain measures what operators see: the pods are all in the queue, and the scheduler
 // takes one after the other out of it until all are bound.
-func drain(tb testing.TB, w workload, nodes, pairs int, count perBlock) *result {
+func drain(tb testing.TB, w objects.Workload, nodes, pairs int, count perBlock) *result {
 	ctx := tb.Context()
 	order := turns(tb, pairs)
 	x := setUp(tb, w, nodes, order, count)

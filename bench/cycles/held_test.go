@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/holdfast-dev/holdfast/bench/objects"
 )
 
 // ordinary are pods that are not ours, in Holdfast's profile.
-var ordinary = workload{claim: noClaim, owner: "ReplicaSet"}
+var ordinary = objects.Workload{Claim: objects.NoClaim, Owner: "ReplicaSet"}
 
 // beside drains ordinary pods of Holdfast's profile in two clusters in turns, one of
 // which has held pods too. It returns how fast the one with them is against the one
@@ -17,7 +19,7 @@ var ordinary = workload{claim: noClaim, owner: "ReplicaSet"}
 func beside(tb testing.TB, held, nodes, pairs, perBlock int) (ratios []float64, attempts int) {
 	order := slices.Repeat([]side{sideB}, pairs)
 	with := ordinary
-	with.held = held
+	with.Held = held
 	clusters := [2]*bench{
 		setUp(tb, ordinary, nodes, order, [2]int{0, perBlock}),
 		setUp(tb, with, nodes, order, [2]int{0, perBlock}),

@@ -48,11 +48,7 @@ func (w workload) config(tb testing.TB, sides []string) string {
 	if len(cases) == 0 {
 		tb.Fatalf("%s has no test %s", w.file, w.test)
 	}
-	out, err := yaml.Marshal(cases)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return write(tb, "config.yaml", out)
+	return write(tb, "config.yaml", marshal(tb, cases))
 }
 
 // of returns the test with this workload alone, for the side.
@@ -88,6 +84,28 @@ const label = "holdfast"
 // holdfastConfiguration is the one that is shipped, for the name that upstream's pods have.
 func holdfastConfiguration(tb testing.TB) string {
 	tb.Helper()
+	return write(tb, "scheduler.yaml", marshal(tb, shipped(tb)))
+}
+
+// gatedConfiguration is that of a side, with the gate in its profile.
+func gatedConfiguration(tb testing.TB, side string) string {
+	tb.Helper()
+	c := map[string]any{
+		"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration",
+		"profiles": []any{map[string]any{"schedulerName": "default-scheduler", "plugins": map[string]any{"multiPoint": map[string]any{"enabled": []any{}}}}},
+	}
+	if side == "B" {
+		c = shipped(tb)
+	}
+	for _, profile := range c["profiles"].([]any) {
+		points := profile.(map[string]any)["plugins"].(map[string]any)["multiPoint"].(map[string]any)
+		points["enabled"] = append([]any{map[string]any{"name": gateName}}, points["enabled"].([]any)...)
+	}
+	return write(tb, "scheduler.yaml", marshal(tb, c))
+}
+
+func shipped(tb testing.TB) map[string]any {
+	tb.Helper()
 	var c map[string]any
 	if err := yaml.Unmarshal(schedulermanifest.Configuration, &c); err != nil {
 		tb.Fatal(err)
@@ -96,11 +114,16 @@ func holdfastConfiguration(tb testing.TB) string {
 	for _, profile := range c["profiles"].([]any) {
 		profile.(map[string]any)["schedulerName"] = "default-scheduler"
 	}
-	out, err := yaml.Marshal(c)
+	return c
+}
+
+func marshal(tb testing.TB, v any) []byte {
+	tb.Helper()
+	out, err := yaml.Marshal(v)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return write(tb, "scheduler.yaml", out)
+	return out
 }
 
 func write(tb testing.TB, name string, data []byte) string {
