@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"sigs.k8s.io/yaml"
 )
@@ -88,8 +89,23 @@ func (g *Gate) validate() error {
 		return errors.New("want at most one of over and less")
 	case g.Value.Benchmark == "" || g.Value.Metric == "":
 		return errors.New("value: want a benchmark and a metric")
+	case g.Known != nil && g.Known.Because == "":
+		return errors.New("known: want because, the cause of the miss")
+	case g.Known != nil && g.reached(g.Known.Value):
+		return errors.New("known: the value reaches the gate, so there is no miss to know of")
 	}
 	return nil
+}
+
+// figures are those that the gate is about.
+func (g *Gate) figures() []Figure {
+	all := []Figure{g.Value}
+	for _, other := range []*Figure{g.Over, g.Less} {
+		if other != nil {
+			all = append(all, *other)
+		}
+	}
+	return all
 }
 
 // expected tells whether a figure that misses the gate is no worse than is known.
@@ -113,6 +129,17 @@ func (g *Gate) reached(v float64) bool {
 		return v <= *g.AtMost
 	}
 	return v > *g.Equals-exactEquals && v < *g.Equals+exactEquals
+}
+
+// farther tells whether one figure is on the worse side of another.
+func (g *Gate) farther(v, than float64) bool {
+	switch {
+	case g.AtLeast != nil:
+		return v < than
+	case g.AtMost != nil:
+		return v > than
+	}
+	return math.Abs(v-*g.Equals) > math.Abs(than-*g.Equals)
 }
 
 // bound is the gate as the table has it.

@@ -89,7 +89,11 @@ func (m *measured) median(f Figure) (float64, bool) {
 		return 0, false
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[(len(sorted)-1)/2], true
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 0 { // The lower of the two would be kind to a limit, the upper to a floor.
+		return (sorted[middle-1] + sorted[middle]) / 2, true
+	}
+	return sorted[middle], true
 }
 
 // spread is the least and the greatest: of the pairs where the benchmark tells of them,

@@ -83,31 +83,17 @@ func judge(gates []Gate, m *measured, partial bool) *Report {
 
 func outcome(g Gate, m *measured) Outcome {
 	o := Outcome{Gate: g}
-	got, found := m.median(g.Value)
-	if !found {
-		o.Verdict, o.Why = verdictNotRun, "there is no "+g.Value.String()
-		return o
-	}
-	if dry, ok := m.median(Figure{g.Value.Benchmark, dryMetric}); ok && dry > dryMax {
-		o.Verdict, o.Why = verdictRejected, fmt.Sprintf("the queue was short in %s of the samples", percent(dry))
-		return o
-	}
-	least, greatest := m.spread(g.Value)
-	for _, other := range []*Figure{g.Over, g.Less} {
-		if other == nil {
-			continue
-		}
-		value, found := m.median(*other)
-		if !found {
-			o.Verdict, o.Why = verdictNotRun, "there is no "+other.String()
+	for _, f := range g.figures() {
+		if len(m.values[f]) == 0 {
+			o.Verdict, o.Why = verdictNotRun, "there is no "+f.String()
 			return o
 		}
-		of := func(v float64) float64 { return v - value }
-		if g.Over != nil {
-			of = func(v float64) float64 { return v / value }
-		}
-		got, least, greatest = of(got), of(least), of(greatest)
 	}
+	if why := saysNothing(g, m); why != "" {
+		o.Verdict, o.Why = verdictRejected, why
+		return o
+	}
+	got, least, greatest := figure(g, m)
 	o.Got, o.Min, o.Max = &got, &least, &greatest
 	o.Verdict = verdictMissed
 	if g.reached(got) {
@@ -125,6 +111,49 @@ func outcome(g Gate, m *measured) Outcome {
 		o.Verdict, o.Why = verdictKnown, g.Known.Because
 	}
 	return o
+}
+
+// saysNothing tells why the figures are not of the schedulers. It looks at both sides of
+// a quotient, and at every run: a side whose queue is dry makes the other look good.
+func saysNothing(g Gate, m *measured) string {
+	for _, f := range g.figures() {
+		for _, dry := range m.values[Figure{f.Benchmark, dryMetric}] {
+			if dry > dryMax {
+				return fmt.Sprintf("the queue of %s was short in %s of the samples", f.Benchmark, percent(dry))
+			}
+		}
+	}
+	if g.Over != nil {
+		if over, _ := m.median(*g.Over); over <= 0 {
+			return fmt.Sprintf("%s is %s", g.Over, number(over))
+		}
+	}
+	return ""
+}
+
+// figure is the one that is held against the gate, with its spread. Of times it is the
+// median. What is exact is the same in every run, and the run that is farthest off counts.
+func figure(g Gate, m *measured) (got, least, greatest float64) {
+	of := func(v float64) float64 { return v }
+	if g.Over != nil {
+		over, _ := m.median(*g.Over)
+		of = func(v float64) float64 { return v / over }
+	}
+	if g.Less != nil {
+		less, _ := m.median(*g.Less)
+		of = func(v float64) float64 { return v - less }
+	}
+	median, _ := m.median(g.Value)
+	least, greatest = m.spread(g.Value)
+	got, least, greatest = of(median), of(least), of(greatest)
+	if g.Exact {
+		for _, v := range m.values[g.Value] {
+			if v := of(v); g.farther(v, got) {
+				got = v
+			}
+		}
+	}
+	return got, least, greatest
 }
 
 // markdown writes the table of gates, the environment, and every figure.
