@@ -76,9 +76,30 @@ screenshot: ## The README's picture of the silent node, in headless Chromium
 	TMPDIR="$$folder" $(CHROMIUM) --headless --disable-gpu $(if $(filter 0,$(shell id -u)),--no-sandbox) --hide-scrollbars --user-data-dir="$$folder/profile" \
 		--blink-settings=preferredColorScheme=1 --log-level=3 --window-size=1280,1200 --screenshot=$(SCREENSHOT) "file://$$folder/page.html" 2>"$$folder/log" || { cat "$$folder/log" >&2; exit 1; }
 
+# Where the benchmarks' output and report go: NAME=quiet keeps them in bench/results.
+BENCH_OUT = $(if $(NAME),bench/results/$(NAME),bin/bench)
+# What runs of bench/cycles and of sim/play; how often; further flags of the report.
+BENCH_CYCLES ?= .
+BENCH_SIM ?= .
+BENCH_COUNT ?= 1
+BENCH_REPORT ?=
+
 .PHONY: bench
-bench: ## How fast virtual time passes
-	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench . -benchtime 1x
+bench: bench-run ## Both profiles side by side, and how fast virtual time passes; NAME=... keeps it
+
+.PHONY: bench-full
+bench-full: BENCH_COUNT = 3
+bench-full: HEAVY = -p 1 -timeout 3h
+bench-full: bench-run ## The same with three runs of each, for the spread of the machine
+
+.PHONY: bench-run
+bench-run:
+	mkdir -p $(dir $(BENCH_OUT))
+	$(GO) run ./bench/report -environment >$(BENCH_OUT).txt
+	$(GO) test $(HEAVY) ./pkg/fence ./pkg/order ./pkg/reach -run '^$$' -bench . >>$(BENCH_OUT).txt
+	$(GO) test $(HEAVY) ./bench/cycles -run '^$$' -bench '$(BENCH_CYCLES)' -benchtime 1x -count $(BENCH_COUNT) >>$(BENCH_OUT).txt
+	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench '$(BENCH_SIM)' -benchtime 1x -count $(BENCH_COUNT) >>$(BENCH_OUT).txt
+	$(GO) run ./bench/report $(BENCH_REPORT) -write $(BENCH_OUT) $(BENCH_OUT).txt
 
 .PHONY: generate
 generate: ## Generated code and the CRD

@@ -51,15 +51,7 @@ func TestGates(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			gates, err := readGates([]byte(someGates))
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, err := readOutput(outputFile(t, tc.output))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := judge(gates, m, false)
+			r := judged(t, someGates, tc.output)
 			var got []string
 			for _, o := range r.Gates {
 				got = append(got, o.Verdict)
@@ -126,6 +118,20 @@ func TestKeptGatesAreRead(t *testing.T) {
 	if _, err := readGates(gatesFile); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// judged is the report on an output by these gates.
+func judged(t *testing.T, gates, output string) *Report {
+	t.Helper()
+	read, err := readGates([]byte(gates))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := readOutput(outputFile(t, output))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge(read, m, false)
 }
 
 func outputFile(t *testing.T, text string) string {

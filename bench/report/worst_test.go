@@ -46,15 +46,7 @@ func TestARunThatSaysNothingReachesNoGate(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			gates, err := readGates([]byte("apiVersion: bench.holdfast.dev/v1alpha1\nkind: BenchmarkGates\ngates:\n- " + tc.gate + "\n"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, err := readOutput(outputFile(t, tc.output))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := judge(gates, m, false)
+			r := judged(t, "apiVersion: bench.holdfast.dev/v1alpha1\nkind: BenchmarkGates\ngates:\n- "+tc.gate+"\n", tc.output)
 			if got := r.Gates[0].Verdict; got != tc.want {
 				t.Errorf("verdict %q, want %q", got, tc.want)
 			}
