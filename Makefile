@@ -78,10 +78,13 @@ screenshot: ## The README's picture of the silent node, in headless Chromium
 
 # Where the benchmarks' output and report go: NAME=quiet keeps them in bench/results.
 BENCH_OUT = $(if $(NAME),bench/results/$(NAME),bin/bench)
-# What runs of bench/cycles and of sim/play; how often; further flags of the report.
+# What runs of bench/cycles, of sim/play and of scheduler_perf, how often, and further flags
+# of the report. A short run has the sizes that fit two cores.
 BENCH_CYCLES ?= .
-BENCH_SIM ?= .
+BENCH_SIZES = ^nodes=10$$
+BENCH_PERF = ^(500Nodes|nodes=500)$$
 BENCH_COUNT ?= 1
+BENCH_PERF_COUNT ?= 2
 BENCH_REPORT ?=
 
 .PHONY: bench
@@ -89,16 +92,30 @@ bench: bench-run ## Both profiles side by side, and how fast virtual time passes
 
 .PHONY: bench-full
 bench-full: BENCH_COUNT = 3
-bench-full: HEAVY = -p 1 -timeout 3h
-bench-full: bench-run ## The same with three runs of each, for the spread of the machine
+bench-full: BENCH_PERF_COUNT = 3
+bench-full: BENCH_SIZES = .
+bench-full: BENCH_PERF = ^(500Nodes|5000Nodes|nodes=500|nodes=5000)$$
+bench-full: HEAVY = -p 1 -timeout 6h
+bench-full: bench-run ## The same with all sizes, three times each
+
+.PHONY: bench-smoke
+bench-smoke: ## A small one of each benchmark, and the figures that are exact
+	mkdir -p bin
+	$(GO) test $(HEAVY) ./bench/cycles -run '^$$' -bench '(Drain|Cycle)/claim=node$$/nodes=1000$$' -benchtime 1x >bin/smoke.txt
+	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench 'Writes' -benchtime 1x >>bin/smoke.txt
+	$(GO) test $(HEAVY) ./bench/perf -run '^$$' -bench '(Upstream|PerfDrain)/.*/^(5Nodes|nodes=20)$$' -benchtime 1x >bin/perf.txt 2>&1 || { tail -50 bin/perf.txt; exit 1; }
+	grep -a '^Benchmark' bin/perf.txt >>bin/smoke.txt
+	$(GO) run ./bench/report -partial -exact bin/smoke.txt
 
 .PHONY: bench-run
 bench-run:
 	mkdir -p $(dir $(BENCH_OUT))
 	$(GO) run ./bench/report -environment >$(BENCH_OUT).txt
-	$(GO) test $(HEAVY) ./pkg/fence ./pkg/order ./pkg/reach -run '^$$' -bench . >>$(BENCH_OUT).txt
+	$(GO) test $(HEAVY) ./pkg/fence ./pkg/order ./pkg/reach -run '^$$' -bench . -benchtime 0.2s >>$(BENCH_OUT).txt
 	$(GO) test $(HEAVY) ./bench/cycles -run '^$$' -bench '$(BENCH_CYCLES)' -benchtime 1x -count $(BENCH_COUNT) >>$(BENCH_OUT).txt
-	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench '$(BENCH_SIM)' -benchtime 1x -count $(BENCH_COUNT) >>$(BENCH_OUT).txt
+	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench 'Checks|WhatIf|Writes' -benchtime 1x -count $(BENCH_COUNT) >>$(BENCH_OUT).txt
+	$(GO) test $(HEAVY) ./sim/play -run '^$$' -bench 'Engine/.*/.*/.*/$(BENCH_SIZES)' -benchtime 1x -count $(BENCH_COUNT) >>$(BENCH_OUT).txt
+	$(GO) test $(HEAVY) ./bench/perf -run '^$$' -bench '(Upstream|PerfDrain)/.*/$(BENCH_PERF)' -benchtime 1x -count $(BENCH_PERF_COUNT) 2>/dev/null | grep -a '^Benchmark\|^ok\|FAIL' >>$(BENCH_OUT).txt
 	$(GO) run ./bench/report $(BENCH_REPORT) -write $(BENCH_OUT) $(BENCH_OUT).txt
 
 .PHONY: generate

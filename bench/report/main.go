@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 //go:embed gates.yaml
@@ -44,6 +45,7 @@ func run(args []string, out io.Writer) error {
 	environment := flags.Bool("environment", false, "print what the machine is, as lines to put in front of the benchmarks' output")
 	write := flags.String("write", "", "keep the report in `NAME`.md and NAME.json too")
 	partial := flags.Bool("partial", false, "pass over gates of benchmarks that did not run")
+	exact := flags.Bool("exact", false, "hold only exact figures against their gates: for machines on which nothing can be timed")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -56,6 +58,9 @@ func run(args []string, out io.Writer) error {
 	gates, err := readGates(gatesFile)
 	if err != nil {
 		return err
+	}
+	if *exact {
+		gates = slices.DeleteFunc(gates, func(g Gate) bool { return !g.Exact })
 	}
 	measured, err := readOutput(flags.Args()...)
 	if err != nil {

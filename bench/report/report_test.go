@@ -86,6 +86,18 @@ func TestARegressionIsNoticed(t *testing.T) {
 	}
 }
 
+// TestExactAlone: what is timed is passed over.
+func TestExactAlone(t *testing.T) {
+	var out strings.Builder
+	slow := outputFile(t, "BenchmarkDrain/claim=node/nodes=1000-2 1 2 A/B 1.000 B-filtered/pod\n")
+	if err := run([]string{"-partial", slow}, &out); !errors.Is(err, errMissed) {
+		t.Errorf("a drain that is twice as fast: %v", err)
+	}
+	if err := run([]string{"-partial", "-exact", slow}, &out); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatCannotBeRead(t *testing.T) {
 	for name, tc := range map[string]struct{ args []string }{
 		"no file":             {nil},
