@@ -75,6 +75,10 @@ func TestWhatIsLeftOutAndAssumedIsSaid(t *testing.T) {
 			list(`{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}`),
 			"Not ready, so taken to be cut off, with their containers running on: nodes a",
 		},
+		"a class of no CSI driver": {
+			list(node, `{"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local-path"}, "provisioner": "rancher.io/local-path"}`),
+			"Of no CSI driver, so new claims of theirs get no volume: storage classes local-path",
+		},
 		"a node that is not there": {
 			list(node, `{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "x", "name": "p"}, "spec": {"nodeName": "b"}}`),
 			"Not in the snapshot, so nothing runs there: nodes b",
@@ -90,6 +94,9 @@ func TestWhatIsLeftOutAndAssumedIsSaid(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if classes := c.Classes(); len(classes) > 0 {
+				t.Errorf("classes of drivers: %v", classes)
 			}
 			if notes := strings.Join(c.Notes, "\n"); !strings.Contains(notes, tc.want) {
 				t.Errorf("notes:\n%s\nwant %q in them", notes, tc.want)

@@ -31,8 +31,9 @@ type Class struct {
 	IsObject bool
 }
 
-// noProvisioner is that of classes whose volumes somebody makes by hand.
-const noProvisioner = "kubernetes.io/no-provisioner"
+// isDriver is true of a provisioner that is a CSI driver, by its name: those of
+// before CSI, and those beside it, have names with a slash.
+func isDriver(provisioner string) bool { return !strings.Contains(provisioner, "/") }
 
 // Classes are the storage classes of CSI drivers, and one for each driver that has
 // volumes and no class.
@@ -40,7 +41,7 @@ func (c *Cluster) Classes() []Class {
 	var classes []Class
 	withClass := map[string]bool{}
 	for _, class := range Of[*storagev1.StorageClass](c) {
-		if class.Provisioner == noProvisioner {
+		if !isDriver(class.Provisioner) {
 			continue
 		}
 		withClass[class.Provisioner] = true
@@ -187,6 +188,15 @@ func assume(c *Cluster) {
 	}
 	if len(unseen) > 0 {
 		c.note("Without a CSIDriver in the snapshot, so taken to attach their volumes: %s", some(slices.Sorted(maps.Keys(unseen))))
+	}
+	var unmade []string
+	for _, class := range Of[*storagev1.StorageClass](c) {
+		if !isDriver(class.Provisioner) {
+			unmade = append(unmade, class.Name)
+		}
+	}
+	if len(unmade) > 0 {
+		c.note("Of no CSI driver, so new claims of theirs get no volume: storage classes %s", some(unmade))
 	}
 	var others []string
 	for _, volume := range Of[*corev1.PersistentVolume](c) {

@@ -216,3 +216,8 @@ func (p *provisioner) letGo(ctx context.Context, pv *corev1.PersistentVolume) er
 	}
 	return nil
 }
+
+// madeHere leaves the classes that are not there already.
+func madeHere(classes []ClassSpec) []ClassSpec {
+	return slices.DeleteFunc(slices.Clone(classes), func(c ClassSpec) bool { return c.Given != nil })
+}

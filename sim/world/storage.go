@@ -78,7 +78,7 @@ func (s *storage) hasClass(name string) bool {
 // start makes the drivers and the classes known and lets the sidecars run until ctx ends.
 func (s *storage) start(ctx context.Context, running *sync.WaitGroup) error {
 	api := s.provisioner.api.StorageV1()
-	for _, d := range s.drivers {
+	for _, d := range driversOf(madeHere(s.classes)) {
 		_, err := api.CSIDrivers().Create(ctx, d.object(), metav1.CreateOptions{})
 		if err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("driver %s: %w", d.name, err)
