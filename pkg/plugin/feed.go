@@ -235,8 +235,9 @@ func (f *feed) readVolume(name string) {
 	}
 }
 
-// readAttachments finds out which of the volume's attachments are gone. The store is
-// never behind the index, which hears of an object after it.
+// readAttachments finds out which of the volume's attachments are gone, and how the nodes
+// are that still have it, which need not be near it. The store is never behind the index,
+// which hears of an object after it.
 func (f *feed) readAttachments(volume string) {
 	if f.attachments == nil {
 		return
@@ -244,9 +245,19 @@ func (f *feed) readAttachments(volume string) {
 	for _, last := range f.index.Attachments(volume) {
 		if object, ok, err := f.attachments.GetByKey(last.Name); ok && err == nil {
 			f.set(object)
+			f.readNode(object.(*storagev1.VolumeAttachment).Spec.NodeName)
 		} else if err == nil {
 			f.remove(last)
 		}
+	}
+}
+
+func (f *feed) readNode(name string) {
+	if f.nodes == nil {
+		return
+	}
+	if node, ok, err := f.nodes.GetByKey(name); ok && err == nil {
+		f.set(node)
 	}
 }
 

@@ -399,3 +399,31 @@ func TestARefusalLooksIntoTheStoresFirst(t *testing.T) {
 		t.Errorf("woken without news: %v", handle.activated)
 	}
 }
+
+// TestARefusalLooksAtTheNodeThatStillHasTheVolume: it is away from where the volume can
+// be used, and its state can be in the store before the feed's handler is told of it too.
+func TestARefusalLooksAtTheNodeThatStillHasTheVolume(t *testing.T) {
+	pv := "pv-1"
+	attached := &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: "8"},
+		Spec: storagev1.VolumeAttachmentSpec{NodeName: "a-0", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}}
+	pl, handle := reaching(t, nodeIn("1", "a-0", "a"), nodeIn("2", "b-0", "b"), claimTo(pv), volumeIn("7", pv, "b"), record(v1alpha1.Over), attached)
+	factory := informers.NewSharedInformerFactory(nil, 0)
+	if err := pl.feed.start(factory); err != nil {
+		t.Fatal(err)
+	}
+	if err := factory.Storage().V1().VolumeAttachments().Informer().GetStore().Add(attached); err != nil {
+		t.Fatal(err)
+	}
+	pod := withClaim(ordinal(newUID))
+	if _, status := pl.PreFilter(context.Background(), framework.NewCycleState(), pod, handle.nodes); status.IsSuccess() {
+		t.Fatalf("PreFilter while the node is not Ready: %v", status)
+	}
+	now := nodeIn("9", "a-0", "a")
+	now.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}}
+	if err := factory.Core().V1().Nodes().Informer().GetStore().Add(now); err != nil {
+		t.Fatal(err)
+	}
+	if result, status := pl.PreFilter(context.Background(), framework.NewCycleState(), pod, handle.nodes); !status.IsSuccess() || !result.NodeNames.Equal(sets.New("b-0")) {
+		t.Fatalf("PreFilter once it is: %v, %v", result, status)
+	}
+}
