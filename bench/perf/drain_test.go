@@ -17,59 +17,99 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	perf "k8s.io/kubernetes/test/integration/scheduler_perf"
 	"k8s.io/kubernetes/test/utils/client-go/ktesting"
 	"k8s.io/utils/ptr"
 
 	"github.com/holdfast-dev/holdfast/bench/objects"
+	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/pkg/identity"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // creators is how many clients create at once.
 const creators = 32
 
-// BenchmarkPerfDrain creates ordinals whose volume is on one node, and then drains them, with
-// a real API server: both sides one after the other, each in a control plane of its own.
+// BenchmarkPerfDrain creates ordinals and then drains them, with a real API server: both
+// sides one after the other, each in a control plane of its own.
+//
+//	claim=node  first incarnations, whose volume is on one node
+//	failover    the storm after a zone's machines were lost and fenced: later incarnations,
+//	            whose volumes every node of their zone reaches, and whose records are over
 func BenchmarkPerfDrain(b *testing.B) {
-	for _, size := range []struct{ nodes, pods int }{{20, 40}, {500, 500}, {5_000, 1_000}} {
-		for _, side := range turns(b) {
-			b.Run(fmt.Sprintf("claim=node/nodes=%d/side=%s", size.nodes, side), func(b *testing.B) {
-				if err := flag.Set("data-items-dir", b.TempDir()); err != nil {
-					b.Fatal(err)
-				}
-				g := newGate()
-				plugins := registry()
-				plugins[gateName] = g.factory
-				perf.RunBenchmarkPerfScheduling(b, emptyConfig(b, side), "drain", plugins, perf.WithPrepareFn(func(t ktesting.TContext) error {
-					if err := installTenancies(t); err != nil {
-						return err
+	for _, c := range []struct {
+		name     string
+		claim    objects.Reach
+		replaced bool
+	}{{"claim=node", objects.OneNode, false}, {"failover", objects.OneZone, true}} {
+		for _, size := range []struct{ nodes, pods int }{{20, 40}, {500, 500}, {5_000, 1_000}} {
+			for _, side := range turns(b) {
+				b.Run(fmt.Sprintf("%s/nodes=%d/side=%s", c.name, size.nodes, side), func(b *testing.B) {
+					made := objects.New(size.nodes, objects.Workload{Claim: c.claim})
+					for i := range size.pods {
+						pod, node := made.Measured(objects.Workload{Claim: c.claim}, i, v1.DefaultSchedulerName)
+						if c.replaced && side == "B" {
+							made.Objects = append(made.Objects, over(pod, node))
+						}
 					}
-					perSecond, dry := createAndDrain(t, b, g, size.nodes, size.pods)
-					inner, ok := t.TB().(interface{ ReportMetric(float64, string) })
-					if !ok {
-						return fmt.Errorf("scheduler_perf hands over a %T, which takes no metrics", t.TB())
-					}
-					// In the end, for it forgets what was reported before its own workload.
-					t.TB().Cleanup(func() {
-						inner.ReportMetric(perSecond, "pods/s")
-						inner.ReportMetric(dry, "queue-dry-share")
-						inner.ReportMetric(float64(g.tried.Load())/float64(size.pods), "attempts/pod")
-					})
-					return nil
-				}))
-			})
+					runDrain(b, side, made, size.pods)
+				})
+			}
 		}
 	}
 }
 
-func createAndDrain(t ktesting.TContext, tb testing.TB, g *gate, nodes, pods int) (perSecond, dry float64) {
-	w := objects.Workload{Claim: objects.OneNode}
-	c := objects.New(nodes, w)
-	for i := range pods {
-		c.Measured(w, i, v1.DefaultSchedulerName)
+// over is the record of an ordinal whose earlier pod is proven over.
+func over(pod *v1.Pod, node int) *v1alpha1.Tenancy {
+	id, _ := identity.Named(pod.Namespace, pod.Name)
+	record := tenancy.New(id)
+	record.Status = v1alpha1.TenancyStatus{
+		Phase: v1alpha1.Over, Epoch: 1, BoundOnce: true,
+		Incarnation: &v1alpha1.Incarnation{PodUID: "before", Nodes: []v1alpha1.CandidateNode{{Name: objects.NodeName(node), UID: "lost"}}},
+		Evidence:    &v1alpha1.Evidence{Kind: v1alpha1.KubeletConfirmed, PodUID: "before", Time: metav1.Now(), Detail: "the kubelet reported it"},
 	}
+	return record
+}
+
+func runDrain(b *testing.B, side string, made *objects.Cluster, pods int) {
+	b.Helper()
+	if err := flag.Set("data-items-dir", b.TempDir()); err != nil {
+		b.Fatal(err)
+	}
+	g := newGate()
+	plugins := registry()
+	plugins[gateName] = g.factory
+	perf.RunBenchmarkPerfScheduling(b, emptyConfig(b, side), "drain", plugins, perf.WithPrepareFn(func(t ktesting.TContext) error {
+		if err := installTenancies(t); err != nil {
+			return err
+		}
+		perSecond, dry := createAndDrain(t, b, g, made, pods)
+		inner, ok := t.TB().(interface{ ReportMetric(float64, string) })
+		if !ok {
+			return fmt.Errorf("scheduler_perf hands over a %T, which takes no metrics", t.TB())
+		}
+		// In the end, for it forgets what was reported before its own workload.
+		t.TB().Cleanup(func() {
+			inner.ReportMetric(perSecond, "pods/s")
+			inner.ReportMetric(dry, "queue-dry-share")
+			inner.ReportMetric(float64(g.tried.Load())/float64(pods), "attempts/pod")
+		})
+		return nil
+	}))
+}
+
+func createAndDrain(t ktesting.TContext, tb testing.TB, g *gate, c *objects.Cluster, pods int) (perSecond, dry float64) {
+	json := rest.CopyConfig(t.RESTConfig())
+	json.ContentType, json.AcceptContentTypes = runtime.ContentTypeJSON, runtime.ContentTypeJSON
+	records, err := versioned.NewForConfig(json)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	api := &creator{kube: t.Client(), records: records}
 	// Pods last: what they refer to is there then.
-	var sets sync.Map
 	for _, pass := range []bool{false, true} {
 		var now []runtime.Object
 		for _, object := range c.Objects {
@@ -78,7 +118,7 @@ func createAndDrain(t ktesting.TContext, tb testing.TB, g *gate, nodes, pods int
 			}
 		}
 		workqueue.ParallelizeUntil(t, creators, len(now), func(i int) {
-			if err := create(t, t.Client(), now[i], &sets); err != nil && !apierrors.IsAlreadyExists(err) {
+			if err := api.create(t, now[i]); err != nil && !apierrors.IsAlreadyExists(err) {
 				tb.Errorf("create %T: %v", now[i], err)
 			}
 		})
@@ -92,11 +132,20 @@ func createAndDrain(t ktesting.TContext, tb testing.TB, g *gate, nodes, pods int
 	return g.drain(tb, pods, min(100, pods/20))
 }
 
-// create makes the object as a client would, without what the API server gives. It notes
-// the UIDs of sets, which their pods must name: garbage collection runs.
-func create(ctx context.Context, client kubernetes.Interface, object runtime.Object, sets *sync.Map) error {
+// creator makes objects as a client would.
+type creator struct {
+	kube    kubernetes.Interface
+	records versioned.Interface
+	// sets are the UIDs of sets by their names, which their pods must name: garbage
+	// collection runs.
+	sets sync.Map
+}
+
+// create makes the object, without what the API server gives.
+func (c *creator) create(ctx context.Context, object runtime.Object) error {
 	var err error
 	o := metav1.CreateOptions{}
+	client := c.kube
 	switch object := object.(type) {
 	case *v1.Node:
 		_, err = client.CoreV1().Nodes().Create(ctx, object, o)
@@ -115,13 +164,20 @@ func create(ctx context.Context, client kubernetes.Interface, object runtime.Obj
 		object.Spec.Template.Spec.TerminationGracePeriodSeconds = ptr.To[int64](30)
 		var made *appsv1.StatefulSet
 		if made, err = client.AppsV1().StatefulSets(object.Namespace).Create(ctx, object, o); err == nil {
-			sets.Store(made.Name, made.UID)
+			c.sets.Store(made.Name, made.UID)
+		}
+	case *v1alpha1.Tenancy:
+		records := c.records.HoldfastV1alpha1().Tenancies(object.Namespace)
+		var made *v1alpha1.Tenancy
+		if made, err = records.Create(ctx, object, o); err == nil {
+			made.Status = object.Status
+			_, err = records.UpdateStatus(ctx, made, metav1.UpdateOptions{})
 		}
 	case *v1.Pod:
 		object.UID, object.ResourceVersion = "", ""
 		for i := range object.OwnerReferences {
 			owner := &object.OwnerReferences[i]
-			uid, known := sets.Load(owner.Name)
+			uid, known := c.sets.Load(owner.Name)
 			if !known {
 				return fmt.Errorf("pod %s: there is no set %s", object.Name, owner.Name)
 			}
