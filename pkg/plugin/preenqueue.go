@@ -32,14 +32,14 @@ func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 // its owner, or never had one, may not run beside the old incarnation either. Last it
 // goes by the pod's volumes.
 func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
-	verdict, _ := pl.judge(pod, pl.look(pod))
+	verdict, _ := pl.judge(pl.look(pod))
 	return verdict
 }
 
 // judge is gate, and where alone the volumes in use of a pod that is not held can be
 // shared.
-func (pl *Holdfast) judge(pod *v1.Pod, seen *sight) (tenancy.Verdict, []sharedNode) {
-	if verdict := pl.arrival.gate(pod); verdict.Held {
+func (pl *Holdfast) judge(seen *sight) (tenancy.Verdict, []sharedNode) {
+	if verdict := pl.arrival.gate(seen.pod); verdict.Held {
 		return verdict, nil
 	}
 	if pl.without.Has(Gate) {
@@ -47,12 +47,12 @@ func (pl *Holdfast) judge(pod *v1.Pod, seen *sight) (tenancy.Verdict, []sharedNo
 	}
 	own := tenancy.Verdict{}
 	if seen.named {
-		own = judgeOwn(seen, pod)
+		own = judgeOwn(seen)
 	}
 	if own.Held {
 		return own, nil
 	}
-	others, shared := pl.judgeUsers(pod, seen)
+	others, shared := pl.judgeUsers(seen)
 	if others.Held {
 		return others, nil
 	}

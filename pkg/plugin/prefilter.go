@@ -32,7 +32,7 @@ func (s *gateState) Clone() fwk.StateData { return s }
 func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	seen := pl.look(pod)
 	found := &gateState{}
-	found.verdict, found.shared = pl.judge(pod, seen)
+	found.verdict, found.shared = pl.judge(seen)
 	if found.verdict.Held {
 		state.Write(gateKey, found)
 		return nil, refusal(found.verdict)
@@ -40,7 +40,7 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 	if status, _ := pl.orderGate(pod); !status.IsSuccess() {
 		return nil, status
 	}
-	found.reach = pl.reachable(seen.need(pod))
+	found.reach = pl.reachable(seen.need())
 	found.shared = append(found.shared, pl.sharedWith(pod, seen.uses, nodes)...)
 	if !seen.named && !found.reach.Limited() && len(found.shared) == 0 {
 		return nil, fwk.NewStatus(fwk.Skip)

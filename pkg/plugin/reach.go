@@ -22,7 +22,7 @@ type need struct {
 }
 
 // needOf is the need of a pod by a look of its own.
-func (pl *Holdfast) needOf(pod *v1.Pod) need { return pl.look(pod).need(pod) }
+func (pl *Holdfast) needOf(pod *v1.Pod) need { return pl.look(pod).need() }
 
 // usesOf has the pod's bound claims.
 func (pl *Holdfast) usesOf(pod *v1.Pod) []reach.Use { return boundOf(pl.volumeUsesOf(pod)) }

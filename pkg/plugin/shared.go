@@ -3,7 +3,6 @@ package plugin
 import (
 	"fmt"
 
-	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/dynamic/dynamicinformer"
@@ -59,7 +58,7 @@ type records struct{ indexer cache.Indexer }
 
 // judgeOwn says whether the record of the pod's name lets it through. Absence passes,
 // since PreBind's live read decides; an error holds.
-func judgeOwn(seen *sight, pod *v1.Pod) tenancy.Verdict {
+func judgeOwn(seen *sight) tenancy.Verdict {
 	if seen.ownErr != nil {
 		return tenancy.Verdict{
 			Held:    true,
@@ -67,7 +66,7 @@ func judgeOwn(seen *sight, pod *v1.Pod) tenancy.Verdict {
 			Message: fmt.Sprintf("The record of %s cannot be read from the cache: %v. A record that can be read would release it.", seen.id.Name(), seen.ownErr),
 		}
 	}
-	return tenancy.Judge(seen.own, pod.UID)
+	return tenancy.Judge(seen.own, seen.pod.UID)
 }
 
 // get reads the identity's record. It is nil if there is none.

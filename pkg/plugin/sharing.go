@@ -50,7 +50,8 @@ func (pl *Holdfast) writes(pod *v1.Pod) bool {
 
 // judgeUsers judges the pod beside every other identity whose record names one of its
 // volumes, from the cache. The first hold is the verdict.
-func (pl *Holdfast) judgeUsers(pod *v1.Pod, seen *sight) (tenancy.Verdict, []sharedNode) {
+func (pl *Holdfast) judgeUsers(seen *sight) (tenancy.Verdict, []sharedNode) {
+	seen.lookAtVolumes()
 	if err := seen.usersErr; err != nil {
 		return tenancy.Verdict{Held: true, Reason: tenancy.ReasonVolumeUnreadable, Message: fmt.Sprintf(
 			"It cannot be read from the cache who uses the volumes of the pod: %v. Records that can be read would release it.", err)}, nil
@@ -60,7 +61,7 @@ func (pl *Holdfast) judgeUsers(pod *v1.Pod, seen *sight) (tenancy.Verdict, []sha
 	}
 	var nodes []sharedNode
 	for _, record := range seen.users {
-		sharing := tenancy.JudgeSharing(record, pod.Namespace, seen.uses, pl.runsOn(record))
+		sharing := tenancy.JudgeSharing(record, seen.pod.Namespace, seen.uses, pl.runsOn(record))
 		if sharing.Held {
 			return sharing.Verdict, nil
 		}
