@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
 	configv1 "github.com/holdfast-dev/holdfast/pkg/apis/config/v1"
 	"github.com/holdfast-dev/holdfast/pkg/apis/config/validation"
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
 // pluginName is that of the plugin in profiles. The plugin's own package links the
@@ -27,7 +28,7 @@ func (s *Scenario) Configuration() ([]byte, error) {
 	if s.SchedulerConfiguration == "" {
 		return nil, nil
 	}
-	return readFile(s.configurationFile())
+	return snapshot.ReadFile(s.configurationFile(), FileBytesMax)
 }
 
 func (s *Scenario) configurationFile() string {
@@ -49,7 +50,7 @@ func (s *Scenario) decodeConfiguration(line func(path string) int) []Problem {
 	wrong := func(message string) []Problem {
 		return []Problem{{File: s.file, Line: line(path), Field: path, Message: message}}
 	}
-	data, err := readFile(s.configurationFile())
+	data, err := snapshot.ReadFile(s.configurationFile(), FileBytesMax)
 	if err != nil {
 		return wrong(err.Error())
 	}

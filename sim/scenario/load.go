@@ -16,12 +16,14 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
 // Load reads and checks a scenario file, and the files of manifests that it
 // names. What is wrong with their content is a *FileError.
 func Load(path string) (*Scenario, error) {
-	data, err := readFile(path)
+	data, err := snapshot.ReadFile(path, FileBytesMax)
 	if err != nil {
 		return nil, err
 	}
@@ -97,22 +99,6 @@ func objectPath(i int) *field.Path { return field.NewPath("objects").Index(i) }
 
 func applyPath(i int) *field.Path { return field.NewPath("timeline").Index(i).Child("apply") }
 
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // Only read from.
-	data, err := io.ReadAll(io.LimitReader(f, FileBytesMax+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > FileBytesMax {
-		return nil, fmt.Errorf("file %s: larger than %d bytes", path, FileBytesMax)
-	}
-	return data, nil
-}
-
 // parseYAML returns the roots of the documents that are not empty.
 func parseYAML(file string, data []byte) ([]*yaml.Node, *Problem) {
 	var roots []*yaml.Node
@@ -181,7 +167,7 @@ func findInFolder(folder string) ([]string, error) {
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" {
 			return err
 		}
-		data, err := readFile(path)
+		data, err := snapshot.ReadFile(path, FileBytesMax)
 		if err != nil {
 			return err
 		}

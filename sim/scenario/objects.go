@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
 
 // Decode returns the Kubernetes objects of the scenario, in their order; a file of
@@ -109,7 +111,7 @@ func (s *objectSet) addObject(file string, o *Object, p *field.Path, line func(p
 // addFile adds every document of a file of manifests. It returns why the file
 // itself cannot be used; what is wrong in it stands in problems.
 func (s *objectSet) addFile(path string) string {
-	data, err := readFile(path)
+	data, err := snapshot.ReadFile(path, FileBytesMax)
 	if err != nil {
 		return err.Error()
 	}

@@ -28,7 +28,7 @@ func ReadFiles(paths ...string) (*Cluster, error) {
 	}
 	r := newReader()
 	for _, path := range paths {
-		data, err := readFile(path)
+		data, err := ReadFile(path, FileBytesMax)
 		if err != nil {
 			return nil, err
 		}
@@ -48,18 +48,19 @@ func Read(file string, data []byte) (*Cluster, error) {
 	return r.cluster()
 }
 
-func readFile(path string) ([]byte, error) {
+// ReadFile reads a file of at most so many bytes; a larger one is an error.
+func ReadFile(path string, bytesMax int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // Only read from.
-	data, err := io.ReadAll(io.LimitReader(f, FileBytesMax+1))
+	data, err := io.ReadAll(io.LimitReader(f, bytesMax+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > FileBytesMax {
-		return nil, fmt.Errorf("file %s: larger than %d bytes", path, FileBytesMax)
+	if int64(len(data)) > bytesMax {
+		return nil, fmt.Errorf("file %s: larger than %d bytes", path, bytesMax)
 	}
 	return data, nil
 }
