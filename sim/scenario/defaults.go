@@ -24,6 +24,8 @@ const (
 	DefaultKubeletDownFor = 10 * time.Second
 	// DefaultRebootDownFor is how long a reboot leaves a machine without power.
 	DefaultRebootDownFor = 30 * time.Second
+	// DefaultExitCode is that of a process that got SIGKILL.
+	DefaultExitCode int32 = 137
 	// DefaultSchedulerDownFor is how long a restart of the scheduler's process takes.
 	DefaultSchedulerDownFor = 5 * time.Second
 	// DefaultErrorAfter is how long the sender of a lost request waits: a ping after 30 s
@@ -93,7 +95,12 @@ func SetDefaults(s *Scenario) {
 
 // setStepDefaults fills in what a step leaves out.
 func setStepDefaults(s *Step) {
-	setMoreDefaults(s)
+	if k := s.KillContainers; k != nil && k.ExitCode == nil {
+		k.ExitCode = new(DefaultExitCode)
+	}
+	if r := s.RestartDriver; r != nil && r.DownFor == nil {
+		r.DownFor = &metav1.Duration{Duration: DefaultRebootDownFor}
+	}
 	if k := s.RestartKubelet; k != nil && k.DownFor == nil {
 		k.DownFor = &metav1.Duration{Duration: DefaultKubeletDownFor}
 	}

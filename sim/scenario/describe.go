@@ -33,7 +33,7 @@ func (s *Step) Describe() string {
 	case s.Storage != nil:
 		return s.Storage.describe()
 	}
-	for _, describe := range []func() string{s.describeFault, s.describeLost, s.describeChange, s.describeMore} {
+	for _, describe := range []func() string{s.describeFault, s.describeAPI, s.describeChange} {
 		if text := describe(); text != "" {
 			return text
 		}
@@ -41,12 +41,18 @@ func (s *Step) Describe() string {
 	return "do nothing"
 }
 
-func (s *Step) describeLost() string {
+func (s *Step) describeAPI() string {
 	switch {
 	case s.LoseAnswer != nil:
 		return "lose the answer when " + s.LoseAnswer.describe()
 	case s.LoseRequest != nil:
 		return "lose the request when " + s.LoseRequest.describe()
+	case s.Refuse != nil:
+		return s.Refuse.describe()
+	case s.DropWatch != nil && s.DropWatch.Expired:
+		return fmt.Sprintf("end %s's watch of %s, its history compacted", s.DropWatch.Component, s.DropWatch.Resource)
+	case s.DropWatch != nil:
+		return fmt.Sprintf("end %s's watch of %s", s.DropWatch.Component, s.DropWatch.Resource)
 	}
 	return ""
 }
@@ -58,6 +64,22 @@ func (r *LostRequest) describe() string {
 		text += ", and it lands after " + words(r.LandsAfter)
 	}
 	return text
+}
+
+func (r *Refuse) describe() string {
+	said := []string{"refuse"}
+	if r.Verb != "" {
+		said = append(said, r.Verb)
+	} else {
+		said = append(said, "everything")
+	}
+	if r.Resource != "" {
+		said = append(said, "of "+r.Resource)
+	}
+	if r.Component != "" {
+		said = append(said, "by "+r.Component)
+	}
+	return fmt.Sprintf("%s with %s for %s", strings.Join(said, " "), r.With, r.For.Duration)
 }
 
 func (s *Step) describeChange() string {
@@ -143,6 +165,38 @@ func (s *Step) describeFault() string {
 		return "start a second scheduler beside the first"
 	case s.RestartScheduler != nil:
 		return "restart the scheduler, away for " + words(s.RestartScheduler.DownFor)
+	case s.Freeze != nil && s.Freeze.KubeletOnly:
+		return "hang the kubelet of " + s.Freeze.describe()
+	case s.Freeze != nil:
+		return "freeze " + s.Freeze.describe()
+	case s.Thaw != nil:
+		return "thaw " + s.Thaw.describe()
+	case s.Replace != nil:
+		return "replace the machine of " + s.Replace.describe()
+	case s.PartitionOneWay != nil && s.PartitionOneWay.Lost == FromNode:
+		return "lose what is sent by " + s.PartitionOneWay.describe()
+	case s.PartitionOneWay != nil:
+		return "lose what is sent to " + s.PartitionOneWay.describe()
+	case s.KillContainers != nil && s.KillContainers.AgainAfter != nil:
+		return fmt.Sprintf("kill the containers of %s, again after %s each time", s.KillContainers.Pod, words(s.KillContainers.AgainAfter))
+	case s.KillContainers != nil:
+		return "kill the containers of " + s.KillContainers.Pod
+	case s.RestartDriver != nil:
+		return fmt.Sprintf("restart the CSI drivers of %s, away for %s", s.RestartDriver.describe(), words(s.RestartDriver.DownFor))
+	case s.Cordon != nil && s.Cordon.Undo:
+		return "uncordon " + s.Cordon.describe()
+	case s.Cordon != nil:
+		return "cordon " + s.Cordon.describe()
+	case s.Drain != nil:
+		return "drain " + s.Drain.describe()
+	case s.Fence != nil && s.Fence.Fails:
+		return "fence " + s.Fence.describe() + ", which fails and is reported done"
+	case s.Fence != nil && s.Fence.Hits != "":
+		return fmt.Sprintf("fence %s, which hits %s", s.Fence.describe(), s.Fence.Hits)
+	case s.Fence != nil:
+		return "fence " + s.Fence.describe()
+	case s.Unfence != nil:
+		return "end the fence of " + s.Unfence.describe()
 	}
 	return ""
 }

@@ -387,7 +387,7 @@ func (s *Step) targets() []target {
 	if s.Storage != nil {
 		targets = append(targets, target{&s.Storage.NodeTarget, "storage"})
 	}
-	return slices.Concat(targets, s.faultTargets(), s.moreTargets())
+	return slices.Concat(targets, s.faultTargets())
 }
 
 // findsNode is true if others can refer to the step by nodeOfStep.
@@ -423,8 +423,7 @@ func validateAction(s *Step, p *field.Path) field.ErrorList {
 		errs = append(errs, validateWatch(w, p.Child("resumeWatch"))...)
 	}
 	errs = append(errs, validateFault(s, p)...)
-	errs = append(errs, validateLost(s, p)...)
-	errs = append(errs, validateMore(s, p)...)
+	errs = append(errs, validateAPI(s, p)...)
 	return append(errs, validateChange(s, p)...)
 }
 

@@ -23,9 +23,14 @@ var (
 	requestVerbs        = []string{"get", "list", "watch", "create", "update", "patch", "delete"}
 	// lostVerbs: an answer that has no end cannot get lost as a whole.
 	lostVerbs = slices.DeleteFunc(slices.Clone(requestVerbs), func(verb string) bool { return verb == "watch" })
+	// conflictVerbs are those of requests that can conflict.
+	conflictVerbs = []string{"update", "patch"}
+	directions    = []Direction{FromNode, ToNode}
+	refusals      = []Refusal{Unavailable, TooManyRequests, Conflict}
 )
 
-// faultTargets are those of the faults of nodes, kubelets and operators.
+// faultTargets are those of the faults of nodes, their links, kubelets and drivers, of
+// operators and of remediation.
 func (s *Step) faultTargets() []target {
 	var targets []target
 	add := func(t *NodeTarget, action string) {
@@ -46,6 +51,25 @@ func (s *Step) faultTargets() []target {
 	if t := s.Taint; t != nil {
 		add(&t.NodeTarget, "taint")
 	}
+	if f := s.Freeze; f != nil {
+		add(&f.NodeTarget, "freeze")
+	}
+	add(s.Thaw, "thaw")
+	add(s.Replace, "replace")
+	if o := s.PartitionOneWay; o != nil {
+		add(&o.NodeTarget, "partitionOneWay")
+	}
+	if r := s.RestartDriver; r != nil {
+		add(&r.NodeTarget, "restartDriver")
+	}
+	if c := s.Cordon; c != nil {
+		add(&c.NodeTarget, "cordon")
+	}
+	add(s.Drain, "drain")
+	if f := s.Fence; f != nil {
+		add(&f.NodeTarget, "fence")
+	}
+	add(s.Unfence, "unfence")
 	return targets
 }
 
@@ -69,8 +93,8 @@ func (s *Step) needsHoldfast() (action, why string) {
 
 func (r *LostRequest) ofGuard() bool { return strings.HasPrefix(r.Component, componentGuard) }
 
-// validateLost checks the requests that get lost.
-func validateLost(s *Step, p *field.Path) field.ErrorList {
+// validateAPI checks the requests that get lost or are refused, and the watches that end.
+func validateAPI(s *Step, p *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, lost := range []struct {
 		action  string
@@ -94,11 +118,33 @@ func validateLost(s *Step, p *field.Path) field.ErrorList {
 			errs = append(errs, validateTimer(r.LandsAfter, lands)...)
 		}
 	}
+	if r := s.Refuse; r != nil {
+		errs = append(errs, validateRefuse(r, p.Child("refuse"))...)
+	}
+	if d := s.DropWatch; d != nil {
+		p := p.Child("dropWatch")
+		errs = append(errs, notEmpty(d.Component, p.Child("component"))...)
+		errs = append(errs, notEmpty(d.Resource, p.Child("resource"))...)
+	}
 	return errs
 }
 
-// validateFault checks what the faults of nodes, kubelets, operators and of the
-// scheduler say besides their target.
+func validateRefuse(r *Refuse, p *field.Path) field.ErrorList {
+	errs := validateTimer(&r.For, p.Child("for"))
+	if !slices.Contains(refusals, r.With) {
+		errs = append(errs, field.NotSupported(p.Child("with"), r.With, refusals))
+	}
+	switch {
+	case r.With == Conflict && !slices.Contains(conflictVerbs, r.Verb):
+		errs = append(errs, field.NotSupported(p.Child("verb"), r.Verb, conflictVerbs))
+	case r.Verb != "" && !slices.Contains(requestVerbs, r.Verb):
+		errs = append(errs, field.NotSupported(p.Child("verb"), r.Verb, requestVerbs))
+	}
+	return errs
+}
+
+// validateFault checks what the faults of nodes, their links, kubelets and drivers, of
+// operators, the scheduler and remediation say besides their target.
 func validateFault(s *Step, p *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if k := s.RestartKubelet; k != nil {
@@ -128,6 +174,23 @@ func validateFault(s *Step, p *field.Path) field.ErrorList {
 	}
 	if r := s.StartScheduler; r != nil {
 		errs = append(errs, validateTimer(r.RunsFor, p.Child("startScheduler", "runsFor"))...)
+	}
+	if o := s.PartitionOneWay; o != nil && !slices.Contains(directions, o.Lost) {
+		errs = append(errs, field.NotSupported(p.Child("partitionOneWay", "lost"), o.Lost, directions))
+	}
+	if k := s.KillContainers; k != nil {
+		p := p.Child("killContainers")
+		errs = append(errs, validateName(k.Pod, p.Child("pod"))...)
+		if k.ExitCode != nil && (*k.ExitCode < 0 || *k.ExitCode > 255) {
+			errs = append(errs, field.Invalid(p.Child("exitCode"), *k.ExitCode, inRange(0, 255)))
+		}
+		errs = append(errs, validateTimer(k.AgainAfter, p.Child("againAfter"))...)
+	}
+	if r := s.RestartDriver; r != nil {
+		errs = append(errs, validateDownFor(r.DownFor, p.Child("restartDriver"))...)
+	}
+	if f := s.Fence; f != nil && f.Fails && f.Hits != "" {
+		errs = append(errs, field.Forbidden(p.Child("fence", "hits"), "a fence that fails hits nobody"))
 	}
 	return errs
 }

@@ -274,3 +274,78 @@ func TestFact3_5_OnlyARestartRegistersANodeAgain(t *testing.T) {
 		return err
 	})
 }
+
+func TestContainersOutliveAKubeletThatHangsAndEndAsTheyWould(t *testing.T) {
+	play(t, func(s *stage) error {
+		pod, err := s.running("web-0", "a", stops("5"))
+		if err != nil {
+			return err
+		}
+		if err := s.remove(pod.Name); err != nil {
+			return err
+		}
+		time.Sleep(2 * time.Second)
+		if err := s.Apply(s.ctx, world.Freeze{Node: "a", KubeletOnly: true}); err != nil {
+			return err
+		}
+		if _, err := s.untilStopped(pod.UID, 10*time.Second); err != nil {
+			return err
+		}
+		if _, err := s.api.CoreV1().Pods("default").Get(s.ctx, pod.Name, metav1.GetOptions{}); err != nil {
+			t.Errorf("the pod: %v, want that nobody has let it go", err)
+		}
+		if err := s.restart("a", time.Second); err != nil {
+			return err
+		}
+		return s.eventually(time.Minute, "the pod is gone", func() bool {
+			_, err := s.api.CoreV1().Pods("default").Get(s.ctx, pod.Name, metav1.GetOptions{})
+			return apierrors.IsNotFound(err)
+		})
+	})
+}
+
+func TestContainersThatEndByThemselvesAreStartedAgain(t *testing.T) {
+	play(t, func(s *stage) error {
+		pod, err := s.running("web-0", "a")
+		if err != nil {
+			return err
+		}
+		kill := world.KillContainers{Namespace: "default", Pod: "web-0", ExitCode: 3, AgainAfter: time.Second}
+		if err := s.Apply(s.ctx, kill); err != nil {
+			return err
+		}
+		if s.runs(pod.UID) {
+			t.Error("it runs on")
+		}
+		if s.Apply(s.ctx, kill) == nil {
+			t.Error("what does not run was killed")
+		}
+		// At once, then after 10 s, 20 s and 40 s.
+		time.Sleep(90 * time.Second)
+		after, err := s.pod("web-0", time.Second, func(*corev1.Pod) bool { return true })
+		if err != nil {
+			return err
+		}
+		is := after.Status.ContainerStatuses[0]
+		if is.RestartCount != 4 || is.State.Terminated == nil || is.State.Terminated.ExitCode != 3 || after.UID != pod.UID {
+			t.Errorf("pod %s: %+v, want the fourth restart, ended with 3", after.UID, is)
+		}
+		if after.Status.PodIP != pod.Status.PodIP {
+			t.Errorf("address %s, before %s; want the sandbox to stay", after.Status.PodIP, pod.Status.PodIP)
+		}
+		return nil
+	})
+}
+
+func TestContainersOfAPodThatWantsNoRestartEndIt(t *testing.T) {
+	play(t, func(s *stage) error {
+		if _, err := s.running("web-0", "a", func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyNever }); err != nil {
+			return err
+		}
+		if err := s.Apply(s.ctx, world.KillContainers{Namespace: "default", Pod: "web-0", ExitCode: 3}); err != nil {
+			return err
+		}
+		_, err := s.pod("web-0", time.Minute, func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed })
+		return err
+	})
+}

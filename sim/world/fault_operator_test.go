@@ -87,3 +87,40 @@ func TestStrippingFinalizersLetsADeletedPodGoAndALivingOneStay(t *testing.T) {
 		return nil
 	})
 }
+
+func TestAFenceSaysWhatItIsToldAndDoesWhatItDoes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fence  world.Fence
+		off    string
+		silent bool
+	}{
+		"it works":                    {world.Fence{Node: "a"}, "a", true},
+		"it fails":                    {world.Fence{Node: "a", Fails: true}, "a", false},
+		"it hits another machine":     {world.Fence{Node: "a", Hits: "b"}, "b", true},
+		"and then not the node's own": {world.Fence{Node: "a", Hits: "b"}, "a", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(s *stage) error {
+				if err := s.Apply(s.ctx, tc.fence); err != nil {
+					return err
+				}
+				if s.Silent(tc.off) != tc.silent {
+					t.Errorf("%s is silent: %t", tc.off, !tc.silent)
+				}
+				node, err := s.node("a")
+				if err != nil {
+					return err
+				}
+				taint := corev1.Taint{Key: corev1.TaintNodeOutOfService, Effect: corev1.TaintEffectNoExecute}
+				said := false
+				for _, t := range node.Spec.Taints {
+					said = said || t.MatchTaint(&taint)
+				}
+				if !said {
+					t.Error("it does not say that it has done it")
+				}
+				return nil
+			})
+		})
+	}
+}

@@ -234,3 +234,56 @@ func TestACrashCallsOffWhatWasPutOff(t *testing.T) {
 		})
 	}
 }
+
+func TestAFrozenMachineEndsNothingAndGoesOn(t *testing.T) {
+	play(t, func(s *stage) error {
+		pod, err := s.running("web-0", "a", stops("5"))
+		if err != nil {
+			return err
+		}
+		if err := s.remove(pod.Name); err != nil {
+			return err
+		}
+		time.Sleep(2 * time.Second) // SIGTERM is out, and the kill is under way.
+		if err := s.Apply(s.ctx, world.Freeze{Node: "a"}); err != nil {
+			return err
+		}
+		time.Sleep(10 * time.Minute)
+		if !s.runs(pod.UID) || !s.Silent("a") {
+			t.Errorf("runs: %t, silent: %t; want both", s.runs(pod.UID), s.Silent("a"))
+		}
+		if s.restart("a", time.Second) == nil {
+			t.Error("the kubelet of a frozen machine was restarted")
+		}
+		if err := s.Apply(s.ctx, world.Thaw{Node: "a"}); err != nil {
+			return err
+		}
+		took, err := s.untilStopped(pod.UID, time.Minute)
+		s.between(took, 0, 5*time.Second, "the rest of the kill")
+		return err
+	})
+}
+
+func TestAnotherMachineUnderTheNameIsAnotherNode(t *testing.T) {
+	play(t, func(s *stage) error {
+		pod, err := s.running("web-0", "a")
+		if err != nil {
+			return err
+		}
+		before, err := s.node("a")
+		if err != nil {
+			return err
+		}
+		if err := s.Apply(s.ctx, world.Replace{Node: "a"}); err != nil {
+			return err
+		}
+		if s.runs(pod.UID) {
+			t.Error("the old machine runs on")
+		}
+		return s.eventually(time.Minute, "another node registers, and runs the pod", func() bool {
+			node, err := s.node("a")
+			return err == nil && node.UID != before.UID && node.Status.NodeInfo.MachineID != before.Status.NodeInfo.MachineID &&
+				node.Status.NodeInfo.BootID != before.Status.NodeInfo.BootID && s.runs(pod.UID)
+		})
+	})
+}
