@@ -1,16 +1,13 @@
 package play_test
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/holdfast-dev/holdfast/sim/decisions"
 	"github.com/holdfast-dev/holdfast/sim/play"
-	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
 
@@ -21,27 +18,13 @@ func TestARecordChangesNoDecision(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(scenarios, filepath.FromSlash(name)+".yaml")
 			s := load(t, file)
-			r := report.Report{Scenario: s.Name}
 			var all []decisions.Attempt
-			for _, scheduler := range s.PlayedBy() {
-				run := run(t, s, play.Options{Scheduler: scheduler, Decided: func(attempts []decisions.Attempt, dropped int) {
-					if dropped > 0 {
-						t.Errorf("%d attempts are not remembered", dropped)
-					}
-					all = append(all, attempts...)
-				}})
-				for _, c := range unmet(run) {
-					t.Errorf("not met under the %s scheduler: %s; found: %s", scheduler, c.Name, c.Got)
+			tellsTheSame(t, file, s, "with a record", play.Options{Decided: func(attempts []decisions.Attempt, dropped int) {
+				if dropped > 0 {
+					t.Errorf("%d attempts are not remembered", dropped)
 				}
-				r.Runs = append(r.Runs, *run)
-			}
-			golden, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".golden")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := report.CompareGolden(string(golden), report.Golden(r), goldenTolerance); diff != "" {
-				t.Errorf("with a record it differs:\n%s", diff)
-			}
+				all = append(all, attempts...)
+			}})
 			if len(all) == 0 {
 				t.Error("nothing is recorded")
 			}

@@ -55,9 +55,17 @@ func TestScenarios(t *testing.T) {
 func TestARealEtcdTellsTheSameStory(t *testing.T) {
 	file := filepath.Join(scenarios, "silent-node.yaml")
 	s := load(t, file)
+	tellsTheSame(t, file, s, "over a real etcd", play.Options{Store: engine.Etcd})
+}
+
+// tellsTheSame plays the scenario in another way, which must come to its golden
+// transcript.
+func tellsTheSame(t *testing.T, file string, s *scenario.Scenario, how string, o play.Options) {
+	t.Helper()
 	r := report.Report{Scenario: s.Name}
-	for _, scheduler := range scenario.Schedulers() {
-		run := run(t, s, play.Options{Scheduler: scheduler, Store: engine.Etcd})
+	for _, scheduler := range s.PlayedBy() {
+		o.Scheduler = scheduler
+		run := run(t, s, o)
 		for _, c := range unmet(run) {
 			t.Errorf("not met under the %s scheduler: %s; found: %s", scheduler, c.Name, c.Got)
 		}
@@ -68,7 +76,7 @@ func TestARealEtcdTellsTheSameStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := report.CompareGolden(string(golden), report.Golden(r), goldenTolerance); diff != "" {
-		t.Errorf("over a real etcd it differs:\n%s", diff)
+		t.Errorf("%s it differs:\n%s", how, diff)
 	}
 }
 
