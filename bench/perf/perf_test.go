@@ -6,13 +6,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apiextensions "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
@@ -127,28 +122,9 @@ func newShared(ctx context.Context, c *rest.Config) (*plugin.Shared, error) {
 
 // installTenancies adds the kind of the records to the API server, on both sides alike.
 func installTenancies(t ktesting.TContext) error {
-	client, err := apiextensions.NewForConfig(t.RESTConfig())
-	if err != nil {
-		return err
-	}
 	definition, err := crd.Tenancies()
 	if err != nil {
 		return err
 	}
-	definitions := client.ApiextensionsV1().CustomResourceDefinitions()
-	if _, err := definitions.Create(t, definition, metav1.CreateOptions{}); err != nil {
-		return err
-	}
-	return wait.PollUntilContextTimeout(t, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		now, err := definitions.Get(ctx, definition.Name, metav1.GetOptions{})
-		if err != nil {
-			return false, err
-		}
-		for _, c := range now.Status.Conditions {
-			if c.Type == apiextensionsv1.Established && c.Status == apiextensionsv1.ConditionTrue {
-				return true, nil
-			}
-		}
-		return false, nil
-	})
+	return crd.Install(t, t.RESTConfig(), definition)
 }
