@@ -195,7 +195,7 @@ func emptyConfig(tb testing.TB, side string) string {
 	tb.Helper()
 	return write(tb, "config.yaml", marshal(tb, []any{map[string]any{
 		"name":                   "control-plane",
-		"schedulerConfigPath":    gatedConfiguration(tb, side),
+		"schedulerConfigPath":    configuration(tb, side, gateName),
 		"defaultPodTemplatePath": filepath.Join(upstream(tb), "test/integration/scheduler_perf/templates/pod-default.yaml"),
 		"workloadTemplate":       []any{map[string]any{"opcode": "createPods", "count": 1, "collectMetrics": true}},
 		"workloads":              []any{map[string]any{"name": "drain", "labels": []string{label}}},

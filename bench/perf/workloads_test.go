@@ -59,9 +59,7 @@ func (w workload) of(tb testing.TB, test map[string]any, side string) map[string
 		made[key] = value
 	}
 	made["name"] = "side=" + side
-	if side == "B" {
-		made["schedulerConfigPath"] = holdfastConfiguration(tb)
-	}
+	made["schedulerConfigPath"] = configuration(tb, side)
 	for _, one := range test["workloads"].([]any) {
 		if one := one.(map[string]any); one["name"] == w.name {
 			chosen := map[string]any{}
@@ -81,14 +79,8 @@ func (w workload) of(tb testing.TB, test map[string]any, side string) map[string
 // label chooses what runs: upstream's own choice is by the size of its machines.
 const label = "holdfast"
 
-// holdfastConfiguration is the one that is shipped, for the name that upstream's pods have.
-func holdfastConfiguration(tb testing.TB) string {
-	tb.Helper()
-	return write(tb, "scheduler.yaml", marshal(tb, shipped(tb)))
-}
-
-// gatedConfiguration is that of a side, with the gate in its profile.
-func gatedConfiguration(tb testing.TB, side string) string {
+// configuration is the side's, with further plugins in its profile.
+func configuration(tb testing.TB, side string, plugins ...string) string {
 	tb.Helper()
 	c := map[string]any{
 		"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration",
@@ -99,11 +91,14 @@ func gatedConfiguration(tb testing.TB, side string) string {
 	}
 	for _, profile := range c["profiles"].([]any) {
 		points := profile.(map[string]any)["plugins"].(map[string]any)["multiPoint"].(map[string]any)
-		points["enabled"] = append([]any{map[string]any{"name": gateName}}, points["enabled"].([]any)...)
+		for _, name := range plugins {
+			points["enabled"] = append([]any{map[string]any{"name": name}}, points["enabled"].([]any)...)
+		}
 	}
 	return write(tb, "scheduler.yaml", marshal(tb, c))
 }
 
+// shipped is the configuration that is shipped, for the name that upstream's pods have.
 func shipped(tb testing.TB) map[string]any {
 	tb.Helper()
 	var c map[string]any

@@ -9,6 +9,7 @@ package profiles
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -39,10 +40,9 @@ type Pair struct {
 	Holdfast framework.Framework
 	// Scheduler has both. Its queue is not started (StartQueue).
 	Scheduler *kubescheduler.Scheduler
-	// Snapshot is what its cycles look at.
-	Snapshot *internalcache.Snapshot
 
-	binds *binds
+	// bound counts what was bound.
+	bound *atomic.Int64
 }
 
 // Options say how the profiles are set up.
@@ -104,8 +104,7 @@ func New(ctx context.Context, o Options, all ...runtime.Object) (*Pair, error) {
 		Default:   x.Profiles[v1.DefaultSchedulerName],
 		Holdfast:  x.Profiles[schedulermanifest.ProfileName],
 		Scheduler: x,
-		Snapshot:  snapshot,
-		binds:     &answers.binds,
+		bound:     &answers.bound,
 	}
 	return pair, x.Cache.UpdateSnapshot(klog.FromContext(ctx), snapshot)
 }
@@ -124,7 +123,7 @@ func (p *Pair) StartQueue(ctx context.Context) {
 }
 
 // Bound is how many pods were bound.
-func (p *Pair) Bound() int64 { return p.binds.landed.Load() }
+func (p *Pair) Bound() int64 { return p.bound.Load() }
 
 // both returns the default profile and the shipped one.
 func both(listed bool) ([]schedulerconfig.KubeSchedulerProfile, error) {

@@ -26,14 +26,12 @@ import (
 type answers struct {
 	pods  map[string]*v1.Pod
 	nodes map[string]*v1.Node
-	binds binds
+	// bound counts the binds.
+	bound atomic.Int64
 
 	mu      sync.Mutex
 	records map[string]*v1alpha1.Tenancy
 }
-
-// binds counts what was bound.
-type binds struct{ landed atomic.Int64 }
 
 func newAnswers(objects []runtime.Object) *answers {
 	a := &answers{pods: map[string]*v1.Pod{}, nodes: map[string]*v1.Node{}, records: map[string]*v1alpha1.Tenancy{}}
@@ -99,7 +97,7 @@ func (p podAnswers) Patch(ctx context.Context, name string, _ types.PatchType, _
 }
 
 func (p podAnswers) Bind(context.Context, *v1.Binding, metav1.CreateOptions) error {
-	p.answers.binds.landed.Add(1)
+	p.answers.bound.Add(1)
 	return nil
 }
 
