@@ -17,7 +17,7 @@ const module = "github.com/holdfast-dev/holdfast/"
 
 // decisions take facts and a time and return a verdict. All that they import,
 // directly or not, must be able to do nothing else.
-var decisions = []string{"pkg/identity", "pkg/tenancy", "pkg/fence", "pkg/protect", "pkg/reach", "pkg/order", "pkg/rank", "pkg/explain"}
+var decisions = []string{"pkg/identity", "pkg/tenancy", "pkg/fence", "pkg/protect", "pkg/reach", "pkg/order", "pkg/rank", "pkg/explain", "sim/dns"}
 
 // forbiddenToDecisions would let a clock, a client, a log or chance in.
 var forbiddenToDecisions = []string{
