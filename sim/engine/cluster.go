@@ -29,6 +29,9 @@ type Options struct {
 	Store StoreKind
 	// Timers replace upstream's.
 	Timers Timers
+	// Kinds are those of the story's objects: the controllers of Deployments, ReplicaSets,
+	// ReplicationControllers, DaemonSets, Jobs and CronJobs run only where there are such.
+	Kinds []string
 	// Configuration is the KubeSchedulerConfiguration that Holdfast runs, in YAML; nil:
 	// the one that is installed.
 	Configuration []byte
@@ -119,7 +122,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := c.StartScheduler(); err != nil {
 		return nil, err
 	}
-	if err := startControllers(ctx, api, timers); err != nil {
+	if err := startControllers(ctx, api, timers, o.Kinds); err != nil {
 		return nil, fmt.Errorf("controllers: %w", err)
 	}
 	return c, nil

@@ -145,8 +145,9 @@ var controllers = []controller{
 	{"namespace-controller", newNamespaces},
 }
 
-// startControllers starts all controllers and returns when their informers have synced.
-func startControllers(ctx context.Context, api *APIServer, timers Timers) error {
+// startControllers starts all controllers, and those that objects of these kinds need, and
+// returns when their informers have synced.
+func startControllers(ctx context.Context, api *APIServer, timers Timers, kinds []string) error {
 	c := &controllerContext{api: api, timers: timers, started: make(chan struct{})}
 	c.shared = informers.NewSharedInformerFactory(c.client("shared-informers"), resync)
 	c.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.client("controller-discovery").Discovery()))
@@ -156,8 +157,9 @@ func startControllers(ctx context.Context, api *APIServer, timers Timers) error 
 	}
 	c.graph = informerfactory.NewInformerFactory(c.shared, metadatainformer.NewSharedInformerFactory(byMetadata, resync))
 
-	runs := make([]func(context.Context), 0, len(controllers))
-	for _, x := range controllers {
+	all := controllersFor(kinds)
+	runs := make([]func(context.Context), 0, len(all))
+	for _, x := range all {
 		run, err := x.build(ctx, c, x.name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", x.name, err)

@@ -3,6 +3,7 @@ package play
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -45,6 +46,8 @@ type observer struct {
 	known     map[types.UID]bool
 	// told are the attempts that each event has told of so far, by the event's UID.
 	told map[types.UID]int
+	// witness writes down what workloads promise their pods.
+	witness *witness
 }
 
 // ordinal is what is known of one identity, by namespace/pod.
@@ -85,7 +88,7 @@ func newObserver(checker *check.Checker) *observer {
 	return &observer{
 		checker:  checker,
 		ordinals: map[string]*ordinal{}, pods: map[types.UID]*incarnation{}, ready: map[string]bool{},
-		known: map[types.UID]bool{}, told: map[types.UID]int{},
+		known: map[types.UID]bool{}, told: map[types.UID]int{}, witness: newWitness(),
 	}
 }
 
@@ -109,6 +112,7 @@ func (o *observer) watch(ctx context.Context, cluster *engine.Cluster) error {
 		shared.Core().V1().Nodes().Informer():    handler(o, (*observer).nodeSeen, nil),
 		shared.Events().V1().Events().Informer(): handler(o, (*observer).eventSeen, nil),
 	}
+	maps.Copy(handlers, o.witnessHandlers(shared))
 	if err := addHandlers(handlers); err != nil {
 		return err
 	}
@@ -240,6 +244,7 @@ func (o *observer) ordinal(id identity.Identity) *ordinal {
 }
 
 func (o *observer) podSeen(pod *corev1.Pod) {
+	o.witness.podSeen(pod, o.now())
 	i := o.pods[pod.UID]
 	if i == nil {
 		id, ok := identity.Of(pod)
@@ -265,6 +270,7 @@ func (o *observer) podSeen(pod *corev1.Pod) {
 }
 
 func (o *observer) podGone(pod *corev1.Pod) {
+	o.witness.podGone(pod, o.now())
 	i := o.pods[pod.UID]
 	if i == nil {
 		return

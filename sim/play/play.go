@@ -84,6 +84,10 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if o.Decided != nil {
 		recorder = engine.NewRecorder()
 	}
+	kinds, err := s.Kinds()
+	if err != nil {
+		return nil, err
+	}
 	log := check.NewLog()
 	cluster, err := engine.Start(ctx, engine.Options{
 		Restore:       restored(given, o.Scheduler),
@@ -92,6 +96,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		Configuration: configuration,
 		Args:          argsOf(s),
 		Timers:        timers(s.Timers),
+		Kinds:         kinds,
 		Without:       o.Without,
 		WithoutRules:  o.WithoutRules,
 		Record:        recorder,

@@ -46,6 +46,17 @@ func TestScenarios(t *testing.T) {
 				r.Runs = append(r.Runs, *run)
 			}
 			compareGolden(t, strings.TrimSuffix(file, ".yaml")+".golden", report.Golden(r))
+			for i := range s.Breaks {
+				broken, err := play.Break(s, i, play.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, c := range broken.Checks {
+					if !c.OK {
+						t.Errorf("%s: breaks[%d] does not break it: %s; found: %s", file, i, c.Name, c.Got)
+					}
+				}
+			}
 		})
 	}
 }

@@ -29,6 +29,7 @@ func (o *observer) summarise(run *report.Run, truth []check.OrdinalTruth) {
 	defer o.mu.Unlock()
 	run.Events = slices.Clone(o.events)
 	run.Announced = slices.Clone(o.announced)
+	o.witness.summarise(run)
 	byName := map[string]check.OrdinalTruth{}
 	for _, t := range truth {
 		byName[t.Name] = t

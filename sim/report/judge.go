@@ -18,6 +18,7 @@ func Judge(e scenario.Expectation, run *Run) []Check {
 	checks := judgeViolations(e.Violations, run)
 	for _, o := range e.Ordinals {
 		checks = append(checks, judgeOrdinal(o, run.Ordinals)...)
+		checks = append(checks, judgeIncarnations(o, run)...)
 	}
 	checks = append(checks, judgeHolds(e, run)...)
 	if e.SchedulingAttemptsWhileHeldMax != nil {
@@ -26,7 +27,8 @@ func Judge(e scenario.Expectation, run *Run) []Check {
 	if len(e.BindOrder) > 0 {
 		checks = append(checks, judgeBindOrder(e.BindOrder, run.Events))
 	}
-	return append(checks, judgeEvents(e.Events, run.Announced)...)
+	checks = append(checks, judgeEvents(e.Events, run.Announced)...)
+	return append(checks, judgePromises(e, run)...)
 }
 
 // invariants are those that every run is held to, and what it means to keep them.

@@ -19,6 +19,8 @@ type Report struct {
 	File        string `json:"file,omitempty"`
 	Description string `json:"description,omitempty"`
 	Runs        []Run  `json:"runs"`
+	// Broken are the runs with steps that would break a promise, where they were asked for.
+	Broken []BrokenRun `json:"broken,omitempty"`
 	// Passed: every expectation and every invariant that was not expected to break held.
 	Passed bool `json:"passed"`
 }
@@ -44,6 +46,14 @@ type Run struct {
 	// Announced are the Kubernetes events of the run, each once, in the order in which
 	// they were first seen.
 	Announced []Announcement `json:"announced,omitempty"`
+	// Pods in the order in which they were created, of whatever made them.
+	Pods []Pod `json:"pods,omitempty"`
+	// Claims sorted by name.
+	Claims []Claim `json:"claims,omitempty"`
+	// DNS has the names that follow from Services and EndpointSlices, sorted.
+	DNS []Name `json:"dns,omitempty"`
+	// Unseen says what there was more of than is written down here.
+	Unseen []string `json:"unseen,omitempty"`
 	// Met is how often each invariant had something to hold, for those that the API
 	// writes show. One that never had says nothing of the run.
 	Met map[string]int `json:"preconditionsMet,omitempty"`

@@ -54,6 +54,11 @@ func (s *Summary) Scenario(r *Report) error {
 		virtual, wall, checks = virtual+run.Until.Duration, wall+run.Wall.Duration, checks+len(run.Checks)
 		failed = append(failed, failedOf(run.Checks)...)
 	}
+	for i := range r.Broken {
+		b := &r.Broken[i]
+		virtual, wall, checks = virtual+b.Until.Duration, wall+b.Wall.Duration, checks+len(b.Checks)
+		failed = append(failed, failedOf(b.Checks)...)
+	}
 	said := "not played: the scenario is limited to another scheduler"
 	if len(r.Runs) > 0 {
 		said = verdictWords(checks, failed, comparison(r.Runs))
@@ -72,6 +77,17 @@ func (s *Summary) Runs(r *Report) error {
 			return err
 		}
 	}
+	for i := range r.Broken {
+		b := &r.Broken[i]
+		said := "broken on purpose"
+		if !b.Passed() {
+			said = verdictWords(len(b.Checks), failedOf(b.Checks), said)
+		}
+		name := pad(r.Scenario, s.nameWidth) + "  " + pad(b.Scheduler, len("holdfast"))
+		if err := s.write(b.Passed(), name, b.Until.Duration, b.Wall.Duration, said); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -82,6 +98,9 @@ func (s *Summary) count(r *Report) {
 	}
 	for _, run := range r.Runs {
 		s.virtual += run.Until.Duration
+	}
+	for i := range r.Broken {
+		s.virtual += r.Broken[i].Until.Duration
 	}
 }
 

@@ -27,6 +27,9 @@ func WriteText(w io.Writer, r *Report, f Format) error {
 	for i := range r.Runs {
 		p.run(&r.Runs[i], func() { p.lanes(picture, &picture.Runs[i]) })
 	}
+	for i := range r.Broken {
+		p.broken(&r.Broken[i])
+	}
 	p.line("")
 	if len(r.Runs) > 0 {
 		p.line(p.bold(comparison(r.Runs)))
@@ -77,6 +80,7 @@ func (p *printer) run(r *Run, lanes func()) {
 		p.line("")
 		p.ordinals(r.Ordinals)
 	}
+	p.promises(r)
 	p.checks(r.Checks)
 }
 

@@ -84,7 +84,21 @@ func SetDefaults(s *Scenario) {
 	for i := range s.Timeline {
 		setStepDefaults(&s.Timeline[i])
 	}
+	for i := range s.Breaks {
+		b := &s.Breaks[i]
+		if b.Under == "" && len(s.PlayedBy()) > 0 {
+			b.Under = s.PlayedBy()[0]
+		}
+		for j := range b.Steps {
+			setStepDefaults(&b.Steps[j])
+		}
+	}
 	for _, e := range s.Expect {
+		for i := range e.Workloads {
+			if e.Workloads[i].Kind == "" {
+				e.Workloads[i].Kind = "StatefulSet"
+			}
+		}
 		for i := range e.Events {
 			if e.Events[i].Kind == "" {
 				e.Events[i].Kind = "Pod"

@@ -21,6 +21,8 @@ const (
 	StepsMax = 1000
 	// ReplicasMax is how many replicas a step may ask of a set.
 	ReplicasMax = 10_000
+	// BreaksMax is the breaks of a scenario.
+	BreaksMax = 20
 	// ExpectationsMax is the entries of each list of an expectation.
 	ExpectationsMax = 1000
 )

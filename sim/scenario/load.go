@@ -53,10 +53,8 @@ func Parse(file string, data []byte) (*Scenario, error) {
 	for i := range s.Objects {
 		s.Objects[i].node = d.raw[pathString(objectPath(i).Child("manifest"))]
 	}
-	for i := range s.Timeline {
-		if o := s.Timeline[i].Apply; o != nil {
-			o.node = d.raw[pathString(applyPath(i).Child("manifest"))]
-		}
+	for _, a := range s.applies() {
+		a.object.node = d.raw[pathString(a.path.Child("manifest"))]
 	}
 	s.argsNode = d.raw[pathString(argsPath)]
 	SetDefaults(s)
@@ -97,7 +95,6 @@ func within(path, other string) bool {
 
 func objectPath(i int) *field.Path { return field.NewPath("objects").Index(i) }
 
-func applyPath(i int) *field.Path { return field.NewPath("timeline").Index(i).Child("apply") }
 
 // parseYAML returns the roots of the documents that are not empty.
 func parseYAML(file string, data []byte) ([]*yaml.Node, *Problem) {

@@ -65,12 +65,10 @@ func (s *Scenario) decode(line func(path string) int) ([]runtime.Object, []Probl
 // decodeApplies finds what is wrong with the objects of apply steps.
 func (s *Scenario) decodeApplies(line func(path string) int) []Problem {
 	var problems []Problem
-	for i := range s.Timeline {
-		if o := s.Timeline[i].Apply; o != nil {
-			set := objectSet{seen: map[string]string{}}
-			set.addObject(s.file, o, applyPath(i), line)
-			problems = append(problems, set.problems...)
-		}
+	for _, a := range s.applies() {
+		set := objectSet{seen: map[string]string{}}
+		set.addObject(s.file, a.object, a.path, line)
+		problems = append(problems, set.problems...)
 	}
 	return problems
 }

@@ -27,6 +27,9 @@ var typesSource string
 //go:embed types_faults.go
 var faultTypesSource string
 
+//go:embed types_promises.go
+var promiseTypesSource string
+
 // jsonSchema is the part of JSON Schema (draft-07, which every editor reads) that
 // the format needs.
 type jsonSchema struct {
@@ -102,7 +105,7 @@ const durationPattern = `^([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$|^0$`
 // its form and its closed list of values; what depends on more than one field is
 // for Validate alone.
 func Schema() ([]byte, error) {
-	docs, err := parseDocs(typesSource, faultTypesSource)
+	docs, err := parseDocs(typesSource, faultTypesSource, promiseTypesSource)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +134,8 @@ var enums = map[reflect.Type]any{
 	reflect.TypeFor[Answer]():       answers,
 	reflect.TypeFor[Direction]():    directions,
 	reflect.TypeFor[Refusal]():      refusals,
+	reflect.TypeFor[Waits]():        waits,
+	reflect.TypeFor[ClaimState]():   claimStates,
 
 	reflect.TypeFor[corev1.TaintEffect]():         taintEffects,
 	reflect.TypeFor[metav1.DeletionPropagation](): cascades,
@@ -161,6 +166,17 @@ var restrictions = map[string]func(*jsonSchema){
 	"StorageClass.DetachSeconds":                 notNegativeSchema,
 	"Timers.TolerationSeconds":                   notNegativeSchema,
 	"Ordinal.Incarnations":                       notNegativeSchema,
+	"Ordinal.Restarts":                           notNegativeSchema,
+	"Workload.Kind":                              func(s *jsonSchema) { s.Enum = workloadKinds },
+	"Workload.Pods":                              notNegativeSchema,
+	"Workload.Unavailable":                       notNegativeSchema,
+	"Workload.Names":                             notNegativeSchema,
+	"Workload.Addresses":                         notNegativeSchema,
+	"Workload.Volumes":                           notNegativeSchema,
+	"Claim.Volumes":                              notNegativeSchema,
+	"Order.Pods":                                 func(s *jsonSchema) { s.MinItems = 2 },
+	"Break.Steps":                                func(s *jsonSchema) { s.MinItems = 1 },
+	"Break.Fails":                                func(s *jsonSchema) { s.MinItems = 1 },
 	"Expectation.SchedulingAttemptsWhileHeldMax": notNegativeSchema,
 }
 

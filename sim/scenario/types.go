@@ -74,6 +74,10 @@ type Scenario struct {
 	// named must keep every invariant, and nothing else is asked of it.
 	Expect map[Scheduler]Expectation `json:"expect,omitempty"`
 
+	// Breaks are what would break the promise that the scenario shows: proof that what it
+	// expects can fail.
+	Breaks []Break `json:"breaks,omitempty"`
+
 	// file is where the scenario was read from: the files that it names are relative
 	// to it.
 	file string
@@ -492,6 +496,16 @@ type Expectation struct {
 	BindOrder []string `json:"bindOrder,omitempty"`
 	// Events must each have been seen in the API.
 	Events []Event `json:"events,omitempty"`
+	// Workloads are what became of the pods of sets, Deployments and others.
+	Workloads []Workload `json:"workloads,omitempty"`
+	// Creations are orders in which pods were made.
+	Creations []Order `json:"creations,omitempty"`
+	// Deletions are orders in which pods were told to go.
+	Deletions []Order `json:"deletions,omitempty"`
+	// DNS is what names resolved to.
+	DNS []Resolution `json:"dns,omitempty"`
+	// Claims are final states of PersistentVolumeClaims.
+	Claims []Claim `json:"claims,omitempty"`
 }
 
 // Event is a Kubernetes event that must have been seen: one is enough that is as asked.
@@ -538,6 +552,19 @@ type Ordinal struct {
 	Down *Span `json:"down,omitempty"`
 	// Twice is the total time with two or more.
 	Twice *Span `json:"twice,omitempty"`
+	// SameVolumes: all of its incarnations had the same volumes, or not.
+	SameVolumes *bool `json:"sameVolumes,omitempty"`
+	// SameNode: all of them were bound to the same node, or not.
+	SameNode *bool `json:"sameNode,omitempty"`
+	// SameAddress: all of them had the same address, or not.
+	SameAddress *bool `json:"sameAddress,omitempty"`
+	// Updated: the latest is of another revision of the template than the first, or not.
+	Updated *bool `json:"updated,omitempty"`
+	// Restarts is how often containers of the latest were started again.
+	Restarts *int `json:"restarts,omitempty"`
+	// Stops is how long the process of the latest that ended ran on after its deletion was
+	// asked for.
+	Stops *Span `json:"stops,omitempty"`
 }
 
 // OrdinalState is what became of an ordinal.

@@ -65,6 +65,7 @@ func Validate(s *Scenario) field.ErrorList {
 	errs = append(errs, validateTimeline(s, field.NewPath("timeline"))...)
 	errs = append(errs, validateTimers(&s.Timers, field.NewPath("timers"))...)
 	errs = append(errs, validateExpect(s, field.NewPath("expect"))...)
+	errs = append(errs, validateBreaks(s, field.NewPath("breaks"))...)
 	return errs
 }
 

@@ -23,6 +23,7 @@ func validateExpect(s *Scenario, p *field.Path) field.ErrorList {
 		errs = append(errs, notNegative(e.SchedulingAttemptsWhileHeldMax, p.Child("schedulingAttemptsWhileHeldMax"))...)
 		errs = append(errs, validateBindOrder(e.BindOrder, p.Child("bindOrder"))...)
 		errs = append(errs, validateEvents(e.Events, s.Until.Duration, p.Child("events"))...)
+		errs = append(errs, validatePromises(&e, s.Until.Duration, p)...)
 		if len(s.Schedulers) > 0 && !slices.Contains(s.Schedulers, scheduler) {
 			errs = append(errs, field.Forbidden(p, "the scenario is limited to other schedulers"))
 		}
@@ -31,14 +32,9 @@ func validateExpect(s *Scenario, p *field.Path) field.ErrorList {
 }
 
 func validateBindOrder(ordinals []string, p *field.Path) field.ErrorList {
-	errs := atMost(len(ordinals), ExpectationsMax, p)
+	errs := validateNames(ordinals, 0, p)
 	if len(ordinals) == 1 {
 		errs = append(errs, field.Invalid(p, ordinals[0], "one ordinal has no order"))
-	}
-	seen := sets.New[string]()
-	for i, name := range ordinals {
-		errs = append(errs, validateName(name, p.Index(i))...)
-		errs = append(errs, unique(seen, QualifiedName(name), p.Index(i))...)
 	}
 	return errs
 }
@@ -97,6 +93,8 @@ func validateOrdinals(ordinals []Ordinal, until time.Duration, p *field.Path) fi
 		errs = append(errs, validateMoment(o.LastStart, until, p.Child("lastStart"))...)
 		errs = append(errs, validateSpan(o.Down, p.Child("down"))...)
 		errs = append(errs, validateSpan(o.Twice, p.Child("twice"))...)
+		errs = append(errs, notNegative(o.Restarts, p.Child("restarts"))...)
+		errs = append(errs, validateSpan(o.Stops, p.Child("stops"))...)
 	}
 	return errs
 }
