@@ -35,6 +35,7 @@ type runOptions struct {
 	verbose   bool
 	width     int
 	jobs      int
+	breaks    bool
 	// set are the flags that were given, for the processes of --jobs.
 	set []*pflag.Flag
 }
@@ -59,6 +60,10 @@ Several scenarios are played in processes of their own, as many at once as there
 are cores, or as --jobs says. What is printed is in the same order all the same.
 With --record-decisions they are played in this process, one after the other.
 
+With --with-breaks every scenario is played once more for each of its breaks: with the
+steps that would break the promise which it shows, under one scheduler. The checks that
+the break names must fail then, which proves that they can.
+
 Exit codes: 0 everything was as expected; 1 an expectation or an invariant was not
 met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself failed.
 
@@ -74,6 +79,9 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 
   # All scenarios of a folder, one line each
   holdfast sim run sim/scenarios
+
+  # The promises of StatefulSets, and that each of them could be broken
+  holdfast sim run --with-breaks sim/scenarios/statefulset
 
   # All scenarios of a folder under Holdfast alone, for a program to read
   holdfast sim run --scheduler holdfast -o json sim/scenarios
@@ -100,6 +108,7 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print everything of every scenario")
 	f.IntVar(&o.width, "width", 0, "how many characters a line may have; 0: as the terminal is wide")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "how many scenarios to play at once; 0: one for each core")
+	f.BoolVar(&o.breaks, "with-breaks", false, "play every scenario with the steps of its breaks too: what they name must fail")
 	complete(c, "scheduler", "both", "holdfast", "default")
 	complete(c, "store", "memory", "etcd")
 	complete(c, "output", "text", "json")
@@ -129,6 +138,8 @@ func (o *runOptions) validate() ([]scenario.Scheduler, error) {
 		return nil, fmt.Errorf("--jobs %d: must not be negative", o.jobs)
 	case o.width != 0 && o.width < widthLeast:
 		return nil, fmt.Errorf("--width %d: must be %d or more", o.width, widthLeast)
+	case o.breaks && o.until > 0:
+		return nil, errors.New("--with-breaks and --until: at most one of them, for a run that ends early fails checks by that alone")
 	case o.quiet && o.verbose:
 		return nil, errors.New("--quiet and --verbose: at most one of them")
 	case o.output == "json" && (o.quiet || o.verbose):
@@ -247,7 +258,27 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 		r.Runs = append(r.Runs, *run)
 		r.Passed = r.Passed && run.Passed()
 	}
-	return r, nil
+	return r, o.playBreaks(s, schedulers, r)
+}
+
+// playBreaks plays the breaks of a scenario that are meant for these schedulers, if they
+// were asked for.
+func (o *runOptions) playBreaks(s *named, schedulers []scenario.Scheduler, r *report.Report) error {
+	if !o.breaks {
+		return nil
+	}
+	for i := range s.Breaks {
+		if !slices.Contains(schedulers, s.Breaks[i].Under) {
+			continue
+		}
+		broken, err := play.Break(s.Scenario, i, play.Options{Store: engine.StoreKind(o.store)})
+		if err != nil {
+			return fmt.Errorf("%s: breaks[%d]: %w", s.file, i, err)
+		}
+		r.Broken = append(r.Broken, *broken)
+		r.Passed = r.Passed && broken.Passed()
+	}
+	return nil
 }
 
 // writable fails if there cannot be such a file.

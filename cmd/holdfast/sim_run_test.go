@@ -75,6 +75,67 @@ func TestAFolder(t *testing.T) {
 	}
 }
 
+// breakable expects that there is no web-0, and has a break that makes one, which is to
+// fail a check.
+func breakable(fails string) string {
+	return idle + `expect:
+  default:
+    ordinals: [{name: web-0, state: Absent}]
+breaks:
+  - steps:
+      - at: 30s
+        apply:
+          manifest:
+            apiVersion: apps/v1
+            kind: StatefulSet
+            metadata: {name: web}
+            spec:
+              replicas: 1
+              selector: {matchLabels: {app: web}}
+              template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: registry.example/web}]}}
+    fails: ["` + fails + `"]
+`
+}
+
+func TestBreaksAreToldOfWhereTheyAreAskedFor(t *testing.T) {
+	t.Setenv(playsFor, "1")
+	const absent = "default/web-0 is Absent at the end"
+	for name, tc := range map[string]struct {
+		fails string
+		args  []string
+		code  int
+		// want is in what is printed, and unwanted is not.
+		want, unwanted string
+	}{
+		"not asked for":                         {fails: absent, unwanted: "fails: "},
+		"what must fail does":                   {fails: absent, args: []string{"--with-breaks"}, want: "Broken on purpose, under the default scheduler ====\n\n  at 30s: apply StatefulSet web\n\n1 check ok:\n  ok      fails: " + absent},
+		"what must fail does not":               {fails: "S1: no identity ever ran twice", args: []string{"--with-breaks"}, code: exitUnmet, want: "FAILED  fails: S1: no identity ever ran twice\n          found: it does not"},
+		"there is no such check":                {fails: "web-0 is away", args: []string{"--with-breaks"}, code: exitUnmet, want: "found: there is no such check"},
+		"a line for each, if it is to be quiet": {fails: absent, args: []string{"--with-breaks", "-q"}, want: "broken on purpose"},
+		"not under another scheduler":           {fails: absent, args: []string{"--with-breaks", "--scheduler", "holdfast"}, unwanted: "fails: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := folder(t, map[string]string{"a.yaml": breakable(tc.fails)})
+			var out, errOut bytes.Buffer
+			if code := run(append([]string{"sim", "run", dir}, tc.args...), &out, &errOut); code != tc.code {
+				t.Errorf("exit code %d, want %d: %s", code, tc.code, errOut.String())
+			}
+			if !strings.Contains(out.String(), tc.want) || tc.unwanted != "" && strings.Contains(out.String(), tc.unwanted) {
+				t.Errorf("printed\n%s\nwant %q in it, and not %q", out.String(), tc.want, tc.unwanted)
+			}
+		})
+	}
+	// In processes of their own too.
+	dir := folder(t, map[string]string{"a.yaml": breakable(absent), "b.yaml": breakable("web-0 is away")})
+	var out, errOut bytes.Buffer
+	if code := run([]string{"sim", "run", "--with-breaks", "--jobs", "2", dir}, &out, &errOut); code != exitUnmet {
+		t.Errorf("exit code %d: %s", code, errOut.String())
+	}
+	if text := out.String(); !strings.Contains(text, "ok      a ") || !strings.Contains(text, "FAILED  b ") {
+		t.Errorf("printed\n%s", text)
+	}
+}
+
 func TestProcessesOfTheirOwnSayWhatOneProcessDoes(t *testing.T) {
 	t.Setenv(playsFor, "1")
 	dir := folder(t, map[string]string{"a.yaml": idle, "b.yaml": unmet})
@@ -119,6 +180,7 @@ func TestFlagsOfARunThatCannotBe(t *testing.T) {
 	}{
 		"no jobs":                     {[]string{"--jobs", "-1"}, "--jobs -1: must not be negative"},
 		"a line without room":         {[]string{"--width", "10"}, "--width 10: must be 40 or more"},
+		"breaks in a part of a run":   {[]string{"--with-breaks", "--until", "30s"}, "--with-breaks and --until: at most one of them"},
 		"quiet and verbose":           {[]string{"-q", "-v"}, "--quiet and --verbose: at most one of them"},
 		"quiet json":                  {[]string{"-q", "-o", "json"}, "are for the output text"},
 		"a page in no folder":         {[]string{"--html", "no/such/page.html"}, "--html: "},
