@@ -95,7 +95,6 @@ func within(path, other string) bool {
 
 func objectPath(i int) *field.Path { return field.NewPath("objects").Index(i) }
 
-
 // parseYAML returns the roots of the documents that are not empty.
 func parseYAML(file string, data []byte) ([]*yaml.Node, *Problem) {
 	var roots []*yaml.Node
