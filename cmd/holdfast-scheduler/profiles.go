@@ -105,8 +105,8 @@ func attachLimits(filters []string) string {
 
 func anywhere([]string) string { return "" }
 
-// last: what VolumeBinding's PreBind provisions must be on the record, and nothing
-// may fail any more once the record is open.
+// last: an ordinal that waits for its turn keeps its node, so whatever else is to be done
+// for it is to be done meanwhile, and not to begin, or to fail, when the turn has come.
 func last(plugins []string) string {
 	if after := plugins[len(plugins)-1]; after != plugin.Name {
 		return fmt.Sprintf("%s must be the last plugin, and %s comes after it", plugin.Name, after)

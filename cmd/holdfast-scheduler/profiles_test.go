@@ -63,7 +63,7 @@ func TestAConfigurationThatProtectsNothingIsRefused(t *testing.T) {
 			profiles:  map[string]*schedulerconfig.Plugins{"default-scheduler": stockProfile()},
 			wantError: []string{"no profile has the plugin Holdfast", "--config", shippedConfiguration},
 		},
-		"a plugin's PreBind comes after the record was opened": {
+		"a plugin's PreBind comes after the wait for the turn": {
 			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(func(p *schedulerconfig.Plugins) {
 				p.PreBind = set(plugin.Name, "VolumeBinding")
 			})},
@@ -81,7 +81,7 @@ func TestAConfigurationThatProtectsNothingIsRefused(t *testing.T) {
 			})},
 			wantError: []string{"profile holdfast, bind:", "put DefaultBinder after it"},
 		},
-		"the gate and the write ahead are switched off": {
+		"the gate and the wait for the turn are switched off": {
 			profiles: map[string]*schedulerconfig.Plugins{"holdfast": rightProfile(func(p *schedulerconfig.Plugins) {
 				p.PreEnqueue, p.PreBind = set("SchedulingGates"), set("VolumeBinding")
 			})},

@@ -18,22 +18,37 @@ import (
 )
 
 // bindTriesMax bounds how often one Bind posts its binding. What is left over goes
-// back to the queue and through PreBind again.
+// back to the queue and through the judgement again.
 const bindTriesMax = 4
 
-// Bind binds a guarded pod; Skip for others, which DefaultBinder takes.
-func (pl *Holdfast) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
-	id, managed := identity.Of(pod, pl.args.Controllers...)
-	if !managed {
+// Bind writes ahead and binds; Skip for pods that are not ours, which DefaultBinder takes.
+// When the binding is posted the record names the pod and the node, and the pod carries
+// the guard's finalizer. All of it is done here, after every plugin's PreBind: a record
+// says that a bind is tried now, what VolumeBinding provisions must be on it, and a pod
+// that waits may never get so far.
+func (pl *Holdfast) Bind(ctx context.Context, _ fwk.CycleState, pod *v1.Pod, nodeName string) *fwk.Status {
+	if _, named := identity.Named(pod.Namespace, pod.Name); !named && !pl.writes(pod) {
 		return fwk.NewStatus(fwk.Skip)
 	}
-	data, err := state.Read(bindKey)
+	if status := pl.itsTurn(pod); !status.IsSuccess() {
+		return status
+	}
+	if why := pl.outOfReach(need{uses: pl.usesOf(pod)}, nodeName); why != "" {
+		return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
+	}
+	id, guarded, err := pl.protects(ctx, pod)
 	if err != nil {
-		return fwk.AsStatus(fmt.Errorf("%s: bind of pod %s without PreBind: %w", Name, id, err))
+		return failure(err)
 	}
-	prepared := *data.(*bindState)
-	if prepared.unguarded {
+	if !guarded {
+		if err := pl.judgeUnguarded(ctx, pod, nodeName); err != nil {
+			return failure(err)
+		}
 		return fwk.NewStatus(fwk.Skip)
+	}
+	prepared, err := pl.writeAhead(ctx, id, pod, nodeName)
+	if err != nil {
+		return failure(err)
 	}
 	if err := pl.bind(ctx, id, pod, nodeName, prepared); err != nil {
 		return fwk.AsStatus(err)
@@ -42,10 +57,10 @@ func (pl *Holdfast) Bind(ctx context.Context, state fwk.CycleState, pod *v1.Pod,
 }
 
 // bind posts the binding until it is known to have landed. The preconditions on
-// UID and resourceVersion tie it to the very object that PreBind judged, so a
+// UID and resourceVersion tie it to the very object that was judged, so a
 // binding that was lost on the way and arrives late does not land on a later state
 // of the pod.
-func (pl *Holdfast) bind(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string, prepared bindState) error {
+func (pl *Holdfast) bind(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string, prepared opened) error {
 	var err error
 	for range bindTriesMax {
 		err = pl.kube.CoreV1().Pods(pod.Namespace).Bind(ctx, binding(pod, nodeName, prepared), metav1.CreateOptions{})
@@ -68,7 +83,7 @@ func (pl *Holdfast) bind(ctx context.Context, id identity.Identity, pod *v1.Pod,
 
 // binding carries the epoch besides the node: the API server writes both at once
 // (docs/kubernetes-facts.md §7), so no container starts without its fencing token.
-func binding(pod *v1.Pod, nodeName string, prepared bindState) *v1.Binding {
+func binding(pod *v1.Pod, nodeName string, prepared opened) *v1.Binding {
 	b := &v1.Binding{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:       pod.Namespace,
@@ -110,7 +125,7 @@ func (pl *Holdfast) settle(ctx context.Context, id identity.Identity, pod *v1.Po
 	return false, live.ResourceVersion, nil
 }
 
-// stillOpen asks for more than tenancy.Judge does: after PreBind only an occupied
+// stillOpen asks for more than tenancy.Judge does: after that only an occupied
 // record of this very incarnation, naming this node, allows the bind.
 func (pl *Holdfast) stillOpen(ctx context.Context, id identity.Identity, pod *v1.Pod, nodeName string) error {
 	if pl.without.Has(BindCheck) {

@@ -59,7 +59,7 @@ func wake(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, err
 	if name.Namespace != pod.Namespace || name.Name != pod.Name {
 		return wakeNext(name, pod, oldObj, newObj)
 	}
-	if newObj == nil { // deleted: absence passes on to PreBind
+	if newObj == nil { // deleted: absence passes on to Bind
 		return fwk.Queue, nil
 	}
 	record, err := toTenancy(newObj)

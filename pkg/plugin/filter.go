@@ -11,7 +11,7 @@ import (
 // Filter refuses every node to a held pod, and a node that is out of reach, or cannot
 // share a volume that is in use, to every pod, nominated nodes included, which
 // PreFilter's result would not reach (docs/kubernetes-facts.md §0.10). It takes the
-// verdicts from PreFilter, so that a node costs one look-up; PreBind judges anew.
+// verdicts from PreFilter, so that a node costs one look-up; Bind judges anew.
 func (pl *Holdfast) Filter(_ context.Context, state fwk.CycleState, _ *v1.Pod, node fwk.NodeInfo) *fwk.Status {
 	data, err := state.Read(gateKey)
 	if err != nil {

@@ -256,7 +256,7 @@ func (o *crowd) stuck() string {
 	return fmt.Sprint(o.bound)
 }
 
-// fail lets the way to a bind be slow and fail: in PreBind, which reads the node, and
+// fail lets the way to a bind be slow and fail: before it, where the node is read, and
 // with the request to bind or the answer to it.
 func (o *crowd) fail(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {

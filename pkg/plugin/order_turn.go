@@ -9,11 +9,10 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/config"
-	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/order"
 )
 
-// awaitTurn returns when the pod may be bound, or is not to be bound now. Meanwhile it
+// awaitTurn returns when the pod waits for nobody any more, or is not to be bound now. Meanwhile it
 // has its node. It ends with ctx, which a preemption ends too, and as soon as the
 // ordinal before it has left the line; so it lasts no longer than the binds before it.
 func (pl *Holdfast) awaitTurn(ctx context.Context, pod *v1.Pod) *fwk.Status {
@@ -35,7 +34,7 @@ func (pl *Holdfast) awaitTurn(ctx context.Context, pod *v1.Pod) *fwk.Status {
 			wait.outcome = waitRejected
 			return fwk.NewStatus(fwk.Unschedulable, rejection(id))
 		default:
-			return pl.lastLook(id, pod, policy, turn)
+			return nil
 		}
 		select {
 		case <-changed:
@@ -55,10 +54,20 @@ func (pl *Holdfast) awaitTurn(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	}
 }
 
-// lastLook judges once more where a fact may have ceased to be one: that an ordinal is
-// Ready; and where the pod has no turn, which is so for one that was bound meanwhile.
-func (pl *Holdfast) lastLook(id identity.Identity, pod *v1.Pod, policy order.Policy, turn order.Turn) *fwk.Status {
-	if turn == order.TurnComes && policy.Order != config.BindOrdinalReady {
+// itsTurn tells whether the pod may be bound now; it waits for nobody. It judges once
+// more where a fact may have ceased to be one: that an ordinal is Ready; and where the
+// pod has no turn, which is so for one that was bound meanwhile.
+func (pl *Holdfast) itsTurn(pod *v1.Pod) *fwk.Status {
+	id, managed := pl.order.identityOf(pod)
+	if !managed {
+		return nil
+	}
+	policy := pl.policyOf(pod)
+	turn, _ := pl.order.turn(id, pod.UID)
+	switch {
+	case turn == order.TurnWaits || turn == order.TurnRejected:
+		return fwk.NewStatus(fwk.Unschedulable, rejection(id))
+	case turn == order.TurnComes && policy.Order != config.BindOrdinalReady:
 		return nil
 	}
 	verdict := pl.order.judge(id, pod, policy)

@@ -30,11 +30,11 @@ const Name = "Holdfast"
 type Defence string
 
 const (
-	// GuardFinalizer: PreBind puts the guard's finalizer on the pod.
+	// GuardFinalizer: Bind puts the guard's finalizer on the pod.
 	GuardFinalizer Defence = "GuardFinalizer"
 	// Gate: PreEnqueue, PreFilter and Filter refuse a held pod.
 	Gate Defence = "Gate"
-	// BindCheck: PreBind and Bind judge the record read live. Without it a record
+	// BindCheck: Bind judges the record read live. Without it a record
 	// that refuses to be opened does not stop the bind.
 	BindCheck Defence = "BindCheck"
 	// Narrowing: PreFilter names the nodes within reach, so that no other is looked at.

@@ -213,7 +213,7 @@ func TestGateHoldsAtEveryHookOfTheSchedulingCycle(t *testing.T) {
 			},
 			want: fwk.Success,
 		},
-		"absence passes, for PreBind reads live": {
+		"absence passes, for Bind reads live": {
 			pod: ordinal(newUID), want: fwk.Success,
 		},
 		"a record that cannot be read holds": {
@@ -352,7 +352,7 @@ func TestWakesExactlyThePodThatItsRecordLetsThrough(t *testing.T) {
 	}{
 		"its record is closed":                          {record(v1alpha1.InDoubt), record(v1alpha1.Over), fwk.Queue},
 		"its record is still in doubt":                  {record(v1alpha1.Occupied), record(v1alpha1.InDoubt), fwk.QueueSkip},
-		"its record is deleted, and PreBind decides":    {record(v1alpha1.Over), nil, fwk.Queue},
+		"its record is deleted, and Bind decides":       {record(v1alpha1.Over), nil, fwk.Queue},
 		"its record appears and holds":                  {nil, record(v1alpha1.Occupied), fwk.QueueSkip},
 		"its record appears without an incarnation":     {nil, record(v1alpha1.Vacant), fwk.Queue},
 		"another ordinal's record is closed":            {other(record(v1alpha1.InDoubt)), other(record(v1alpha1.Over)), fwk.QueueSkip},
@@ -404,29 +404,35 @@ func TestManagedPodsAloneAreOptedOutOfBatching(t *testing.T) {
 	}
 }
 
-func TestPreBindIsNeverSkippedForAManagedPod(t *testing.T) {
-	pl := &Holdfast{args: scheme.Default()}
-	result, status := pl.PreBindPreFlight(context.Background(), nil, ordinal(newUID), "a")
-	if !status.IsSuccess() || result == nil || result.AllowParallel {
-		t.Errorf("managed pod: %+v, %v; want success, alone", result, status)
-	}
-	if _, status := pl.PreBindPreFlight(context.Background(), nil, &v1.Pod{}, "a"); !status.IsSkip() {
-		t.Errorf("other pod: %v, want Skip", status)
-	}
-	if status := pl.Bind(context.Background(), newState(), &v1.Pod{}, "a"); !status.IsSkip() {
-		t.Errorf("bind of another pod: %v, want Skip", status)
-	}
-	if status := pl.Bind(context.Background(), newState(), ordinal(newUID), "a"); status.Code() != fwk.Error {
-		t.Errorf("bind without PreBind: %v, want an error", status)
-	}
+func TestPreBindIsSkippedUnlessThePodWaitsForItsTurn(t *testing.T) {
+	inOrder(t, byOrdinal, func(o *ordered) {
+		o.reserve(0)
+		o.reserve(1)
+		if _, status := o.pl.PreBindPreFlight(o.ctx, nil, o.pods[0], "a"); !status.IsSkip() {
+			t.Errorf("of one whose turn it is: %v, want Skip", status)
+		}
+		result, status := o.pl.PreBindPreFlight(o.ctx, nil, o.pods[1], "a")
+		if !status.IsSuccess() || result == nil || result.AllowParallel {
+			t.Errorf("of one that waits: %+v, %v; want success, alone", result, status)
+		}
+		if _, status := o.pl.PreBindPreFlight(o.ctx, nil, &v1.Pod{}, "a"); !status.IsSkip() {
+			t.Errorf("of another pod: %v, want Skip", status)
+		}
+		if status := o.pl.Bind(o.ctx, nil, o.pods[1], "a"); status.Code() != fwk.Unschedulable {
+			t.Errorf("bind of one that waits: %v, want Unschedulable", status)
+		}
+		if status := o.pl.Bind(o.ctx, nil, &v1.Pod{}, "a"); !status.IsSkip() {
+			t.Errorf("bind of another pod: %v, want Skip", status)
+		}
+	})
 }
 
 func TestBindingCarriesEpochAndPreconditions(t *testing.T) {
-	b := binding(ordinal(newUID), "a", bindState{resourceVersion: "41", epoch: 6})
+	b := binding(ordinal(newUID), "a", opened{resourceVersion: "41", epoch: 6})
 	if b.UID != newUID || b.ResourceVersion != "41" || b.Target.Name != "a" || b.Annotations[v1alpha1.EpochAnnotation] != "6" {
 		t.Errorf("binding %+v", b)
 	}
-	if b := binding(ordinal(newUID), "a", bindState{resourceVersion: "41"}); b.Annotations != nil {
+	if b := binding(ordinal(newUID), "a", opened{resourceVersion: "41"}); b.Annotations != nil {
 		t.Errorf("binding without a record has annotations %v", b.Annotations)
 	}
 }

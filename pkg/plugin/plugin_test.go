@@ -47,6 +47,8 @@ type cluster struct {
 	dynamic dynamicinformer.DynamicSharedInformerFactory
 	// loseAnswers has the API server's answers to bindings get lost on the way.
 	loseAnswers atomic.Bool
+	// posting is called before each binding is posted, which an error of it prevents.
+	posting func() error
 }
 
 // handle is what the plugin uses of the framework.
@@ -128,8 +130,14 @@ func newCluster(ctx context.Context) (*cluster, error) {
 // lossy carries bindings to the API server and loses its answers if it is told to.
 func (c *cluster) lossy(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		binding := strings.HasSuffix(r.URL.Path, "/binding")
+		if binding && c.posting != nil {
+			if err := c.posting(); err != nil {
+				return nil, err
+			}
+		}
 		response, err := next.RoundTrip(r)
-		if err == nil && c.loseAnswers.Load() && strings.HasSuffix(r.URL.Path, "/binding") {
+		if err == nil && c.loseAnswers.Load() && binding {
 			return nil, errors.Join(errors.New("connection lost"), response.Body.Close())
 		}
 		return response, err
@@ -210,7 +218,7 @@ func (c *cluster) pod() (*v1.Pod, error) {
 	return c.kube.CoreV1().Pods("default").Get(c.ctx, c.id.Name(), metav1.GetOptions{})
 }
 
-// touch changes the pod as anybody may between PreBind and Bind.
+// touch changes the pod as anybody may before its binding arrives.
 func (c *cluster) touch() error {
 	_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, c.id.Name(), types.MergePatchType, []byte(`{"metadata":{"labels":{"touched":"yes"}}}`), metav1.PatchOptions{})
 	return err
@@ -242,18 +250,27 @@ func TestBindIsWrittenAheadAndCarriesTheEpoch(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		state := newState()
-		if status := pl.PreBind(c.ctx, state, pod, "a"); !status.IsSuccess() {
-			return fmt.Errorf("PreBind: %w", status.AsError())
+		var record *v1alpha1.Tenancy
+		c.posting = func() error {
+			if record, err = c.store.Get(c.ctx, c.id); err != nil {
+				return err
+			}
+			live, err := c.pod()
+			if err != nil {
+				return err
+			}
+			if live.Spec.NodeName != "" || !slices.Contains(live.Finalizers, v1alpha1.PodFinalizer) {
+				return fmt.Errorf("pod before its binding: node %q, finalizers %v", live.Spec.NodeName, live.Finalizers)
+			}
+			return nil
 		}
-		record, err := c.store.Get(c.ctx, c.id)
-		if err != nil {
-			return err
+		if status := pl.Bind(c.ctx, nil, pod, "a"); !status.IsSuccess() {
+			return fmt.Errorf("Bind: %w", status.AsError())
 		}
 		inc := record.Status.Incarnation
 		switch {
 		case record.Status.Phase != v1alpha1.Occupied || inc.PodUID != pod.UID || record.Status.Epoch != before.Status.Epoch+1:
-			return fmt.Errorf("record after PreBind: %+v", record.Status)
+			return fmt.Errorf("record before the binding: %+v", record.Status)
 		case len(inc.Nodes) != 1 || inc.Nodes[0].Name != "a" || inc.Nodes[0].UID == "" || !slices.Equal(inc.Nodes[0].BootIDs, []string{"boot-a"}):
 			return fmt.Errorf("nodes on the record: %+v", inc.Nodes)
 		case len(inc.Volumes) != 1 || inc.Volumes[0].Claim != c.claim() || inc.Volumes[0].Volume != "pv-"+c.id.Name() || !slices.Equal(inc.Volumes[0].AccessModes, []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}):
@@ -261,15 +278,6 @@ func TestBindIsWrittenAheadAndCarriesTheEpoch(t *testing.T) {
 		}
 		live, err := c.pod()
 		if err != nil {
-			return err
-		}
-		if live.Spec.NodeName != "" || !slices.Contains(live.Finalizers, v1alpha1.PodFinalizer) {
-			return fmt.Errorf("pod after PreBind: node %q, finalizers %v", live.Spec.NodeName, live.Finalizers)
-		}
-		if status := pl.Bind(c.ctx, state, pod, "a"); !status.IsSuccess() {
-			return fmt.Errorf("Bind: %w", status.AsError())
-		}
-		if live, err = c.pod(); err != nil {
 			return err
 		}
 		if live.Spec.NodeName != "a" || live.Annotations[v1alpha1.EpochAnnotation] != fmt.Sprint(record.Status.Epoch) {
@@ -283,7 +291,7 @@ func TestBindSettlesWhatComesInBetween(t *testing.T) {
 	cases := map[string]bindCase{
 		"nothing": {bound: true, finalizer: true},
 		"a record that another scheduler opened first": {
-			before: func(c *cluster) error { return c.occupy(false) }, preBind: fwk.UnschedulableAndUnresolvable,
+			before: func(c *cluster) error { return c.occupy(false) }, refused: fwk.UnschedulableAndUnresolvable,
 		},
 		"a pod that changed": {between: (*cluster).touch, bound: true, finalizer: true},
 		"an answer that got lost on the way": {
@@ -298,12 +306,12 @@ func TestBindSettlesWhatComesInBetween(t *testing.T) {
 			},
 			finalizer: true,
 		},
-		"a deletion before PreBind of a pod kept by others": {
+		"a deletion before the judgement, of a pod kept by others": {
 			before: func(c *cluster) error {
 				_, err := c.kube.CoreV1().Pods("default").Patch(c.ctx, c.id.Name(), types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.com/other"]}}`), metav1.PatchOptions{})
 				return errors.Join(err, c.kube.CoreV1().Pods("default").Delete(c.ctx, c.id.Name(), metav1.DeleteOptions{}))
 			},
-			preBind: fwk.Error,
+			refused: fwk.Error,
 		},
 		"a finalizer that somebody took off": {
 			between: func(c *cluster) error {
@@ -358,13 +366,14 @@ type bindCase struct {
 	before  func(c *cluster) error
 	between func(c *cluster) error
 	without []plugin.Defence
-	// preBind is PreBind's code, bound whether the pod is bound to a at the end.
-	preBind   fwk.Code
+	// refused is Bind's code where no binding is posted, bound whether the pod is bound to a
+	// at the end.
+	refused   fwk.Code
 	bound     bool
 	finalizer bool
 }
 
-// bindWith runs PreBind and Bind of an unbound pod to node a.
+// bindWith runs Bind of an unbound pod to node a.
 func (c *cluster) bindWith(tc bindCase) error {
 	pod, err := c.createPod()
 	if err != nil {
@@ -379,19 +388,18 @@ func (c *cluster) bindWith(tc bindCase) error {
 	if err != nil {
 		return err
 	}
-	state := newState()
-	if status := pl.PreBind(c.ctx, state, pod, "a"); status.Code() != tc.preBind {
-		return fmt.Errorf("PreBind: %v, want %v", status, tc.preBind)
+	posted := 0
+	c.posting = func() error {
+		if posted++; posted > 1 || tc.between == nil {
+			return nil
+		}
+		return tc.between(c)
 	}
-	if tc.preBind == fwk.Success {
-		if tc.between != nil {
-			if err := tc.between(c); err != nil {
-				return err
-			}
-		}
-		if status := pl.Bind(c.ctx, state, pod, "a"); status.IsSuccess() != tc.bound {
-			return fmt.Errorf("bind: %v, want success %v", status, tc.bound)
-		}
+	switch status := pl.Bind(c.ctx, nil, pod, "a"); {
+	case tc.refused != fwk.Success && (status.Code() != tc.refused || posted > 0):
+		return fmt.Errorf("Bind: %v after %d bindings, want %v and none", status, posted, tc.refused)
+	case status.IsSuccess() != tc.bound:
+		return fmt.Errorf("Bind: %v, want success %v", status, tc.bound)
 	}
 	live, err := c.pod()
 	if err != nil {
@@ -419,9 +427,10 @@ func TestRetryOnAnotherNodeKeepsBothOnTheRecord(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		c.posting = func() error { return errors.New("connection refused") }
 		for _, node := range []string{"a", "b"} {
-			if status := pl.PreBind(c.ctx, newState(), pod, node); !status.IsSuccess() {
-				return fmt.Errorf("PreBind on %s: %w", node, status.AsError())
+			if status := pl.Bind(c.ctx, nil, pod, node); status.Code() != fwk.Error {
+				return fmt.Errorf("Bind to %s: %v, want an error", node, status)
 			}
 		}
 		record, err := c.store.Get(c.ctx, c.id)
@@ -465,24 +474,6 @@ func TestGateReadsTheInformerThatWakes(t *testing.T) {
 	})
 }
 
-// state is as much of a cycle state as the plugin uses.
-type state struct {
-	fwk.CycleState
-	data map[fwk.StateKey]fwk.StateData
-}
-
-func newState() *state { return &state{data: map[fwk.StateKey]fwk.StateData{}} }
-
-func (s *state) Read(key fwk.StateKey) (fwk.StateData, error) {
-	data, ok := s.data[key]
-	if !ok {
-		return nil, fwk.ErrNotFound
-	}
-	return data, nil
-}
-
-func (s *state) Write(key fwk.StateKey, data fwk.StateData) { s.data[key] = data }
-
 // TestAPodThatLostItsOwnerIsNotBoundBesideAnUncleanRecord: kubectl delete
 // --cascade=orphan takes the owner from a replacement that waits.
 func TestAPodThatLostItsOwnerIsNotBoundBesideAnUncleanRecord(t *testing.T) {
@@ -501,21 +492,15 @@ func TestAPodThatLostItsOwnerIsNotBoundBesideAnUncleanRecord(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if result, status := pl.PreBindPreFlight(c.ctx, newState(), pod, "a"); result == nil || !status.IsSuccess() {
-			t.Errorf("PreBindPreFlight: %v, so that PreBind is not called", status)
-		}
-		if status := pl.PreBind(c.ctx, newState(), pod, "a"); status.Code() != fwk.UnschedulableAndUnresolvable {
-			t.Errorf("PreBind beside an unclean record: %v", status)
+		if status := pl.Bind(c.ctx, nil, pod, "a"); status.Code() != fwk.UnschedulableAndUnresolvable {
+			t.Errorf("Bind beside an unclean record: %v", status)
 		}
 		evidence := v1alpha1.Evidence{Kind: v1alpha1.Attested, PodUID: "other", Source: "ann", Time: metav1.Now()}
 		if _, err := c.store.Close(c.ctx, c.id, evidence); err != nil {
 			return err
 		}
-		if status := pl.PreBind(c.ctx, newState(), pod, "a"); !status.IsSuccess() {
-			t.Errorf("PreBind once it is over: %v", status)
-		}
-		if status := pl.Bind(c.ctx, newState(), pod, "a"); !status.IsSkip() {
-			t.Errorf("Bind: %v, want Skip: the pod has no identity, and DefaultBinder takes it", status)
+		if status := pl.Bind(c.ctx, nil, pod, "a"); !status.IsSkip() {
+			t.Errorf("Bind once it is over: %v, want Skip: the pod has no identity, and DefaultBinder takes it", status)
 		}
 		return nil
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
-// TestWhoIsProtected goes through PreBind and Bind with pods of every word.
+// TestWhoIsProtected goes through Bind with pods of every word.
 func TestWhoIsProtected(t *testing.T) {
 	const none, writers = "None", "Writers"
 	for name, tc := range map[string]struct {
@@ -25,7 +25,7 @@ func TestWhoIsProtected(t *testing.T) {
 		before func(*cluster) error
 		// want is whether the pod gets record and finalizer.
 		want bool
-		// wantHeld: PreBind refuses it.
+		// wantHeld: Bind refuses it.
 		wantHeld bool
 		// wantEvent is the reason of the one event; empty: none.
 		wantEvent string
@@ -65,16 +65,15 @@ func TestWhoIsProtected(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				state := newState()
-				status := pl.PreBind(c.ctx, state, pod, "a")
+				status := pl.Bind(c.ctx, nil, pod, "a")
 				if tc.wantHeld {
 					if status.Code() != fwk.UnschedulableAndUnresolvable {
-						return fmt.Errorf("PreBind: %v, want it refused", status)
+						return fmt.Errorf("Bind: %v, want it refused", status)
 					}
 					return nil
 				}
-				if !status.IsSuccess() {
-					return fmt.Errorf("PreBind: %w", status.AsError())
+				if tc.want != status.IsSuccess() || !tc.want && !status.IsSkip() {
+					return fmt.Errorf("Bind: %v; want it bound: %t, else left to DefaultBinder", status, tc.want)
 				}
 				live, err := c.pod()
 				if err != nil {
@@ -87,10 +86,6 @@ func TestWhoIsProtected(t *testing.T) {
 				recorded := record != nil && record.Status.Incarnation.PodUID == pod.UID
 				if kept := slices.Contains(live.Finalizers, v1alpha1.PodFinalizer); kept != tc.want || recorded != tc.want {
 					return fmt.Errorf("finalizer %t, record %t; want %t", kept, recorded, tc.want)
-				}
-				status = pl.Bind(c.ctx, state, pod, "a")
-				if tc.want != status.IsSuccess() || !tc.want && !status.IsSkip() {
-					return fmt.Errorf("Bind: %v; want it bound: %t, else left to DefaultBinder", status, tc.want)
 				}
 				return c.mustHaveTold(tc.wantEvent)
 			})

@@ -57,7 +57,7 @@ func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFa
 type records struct{ indexer cache.Indexer }
 
 // judgeOwn says whether the record of the pod's name lets it through. Absence passes,
-// since PreBind's live read decides; an error holds.
+// since Bind's live read decides; an error holds.
 func judgeOwn(seen *sight) tenancy.Verdict {
 	if seen.ownErr != nil {
 		return tenancy.Verdict{

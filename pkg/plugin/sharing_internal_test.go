@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -290,16 +289,5 @@ func TestWhomAClaimIsNamedFor(t *testing.T) {
 				t.Errorf("%v, want %v", got, tc.want)
 			}
 		})
-	}
-}
-
-func TestPreBindIsNotSkippedForAPodThatWrites(t *testing.T) {
-	pl := share{}.plugin(t)
-	if _, status := pl.PreBindPreFlight(context.Background(), nil, debugPod("data-web-0"), "a"); !status.IsSuccess() {
-		t.Errorf("with a volume of one writer: %v", status)
-	}
-	pl = share{mode: v1.ReadWriteMany}.plugin(t)
-	if _, status := pl.PreBindPreFlight(context.Background(), nil, debugPod("data-web-0"), "a"); !status.IsSkip() {
-		t.Errorf("with a volume of many: %v, want Skip", status)
 	}
 }

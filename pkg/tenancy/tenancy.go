@@ -89,7 +89,7 @@ func New(id identity.Identity) *v1alpha1.Tenancy {
 }
 
 // Judge says whether the incarnation podUID may be placed. A nil record passes:
-// a cache without the record proves nothing, and PreBind's live read decides.
+// a cache without the record proves nothing, and Bind's live read decides.
 func Judge(record *v1alpha1.Tenancy, podUID types.UID) Verdict {
 	if record == nil {
 		return Verdict{Reason: ReasonNoRecord, Message: "The identity has no record."}

@@ -85,7 +85,7 @@ var idleHooks = []string{
 // idlePlugins are admission plugins that need what the engine does not have:
 // service account tokens, webhooks over a network, node credentials. Policies are
 // left out because they make runs differ in the order of one instant, and no
-// scenario needs them: PreBind sets the finalizer.
+// scenario needs them: Bind sets the finalizer.
 var idlePlugins = []string{
 	"MutatingAdmissionPolicy",
 	"MutatingAdmissionWebhook",

@@ -51,7 +51,7 @@ func TestEveryPluginIsHeard(t *testing.T) {
 		name string
 	}{
 		"PreFilter": {a.PreFilter, "VolumeBinding"}, "Reserve": {a.Reserve, "VolumeBinding"},
-		"PreBind": {a.PreBind, "VolumeBinding"}, "PreBind of Holdfast": {a.PreBind, "Holdfast"},
+		"PreBind": {a.PreBind, "VolumeBinding"}, "Bind": {a.Bind, "Holdfast"},
 		"Filter": {a.Filter["a-0"], "NodeResourcesFit"},
 	} {
 		if word := plugin.said[plugin.name]; word != decisions.Success && word != decisions.Passed {

@@ -28,7 +28,7 @@ func TestEachLineOfDefenceIsWorthSomething(t *testing.T) {
 			wantUnmet: []string{"default/web-0 is held by the guard", "default/db-0 is held by the guard", "default/web-0 is Running at the end"},
 			wantS1:    true,
 		},
-		"without the gate the replacement is tried again and again, and PreBind alone keeps S1": {
+		"without the gate the replacement is tried again and again, and the check before the bind alone keeps S1": {
 			scenario: "second-line", without: engine.Gate,
 			wantUnmet: []string{"L3: no ordinal is tried while it is held"},
 			wantS1:    true,
