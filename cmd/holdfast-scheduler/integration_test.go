@@ -292,26 +292,26 @@ func (c *cluster) admit(t *testing.T) {
 		wantScheduler string
 		wantFinalizer bool
 	}{
-		"an ordinal in a labelled namespace":                            {in(shop), holdfast, true},
-		"an ordinal there that asks for the stock scheduler":            {in(shop, by(stock)), holdfast, true},
-		"an ordinal there that names the profile itself":                {in(shop, by(holdfast)), holdfast, true},
-		"an ordinal there that names another scheduler":                 {in(shop, by("other")), "other", false},
-		"a pod of a Deployment there":                                   {in(shop, ofReplicaSet), stock, false},
-		"a pod of a Deployment there that names the profile":            {in(shop, ofReplicaSet, by(holdfast)), holdfast, false},
-		"a pod of nobody there":                                         {in(shop, func(p *v1.Pod) { p.OwnerReferences = nil }), stock, false},
-		"an ordinal there that is not to be guarded":                    {in(shop, protect("None")), holdfast, false},
-		"an ordinal there of which PreBind finds out whether it writes": {in(shop, protect("Writers")), holdfast, false},
-		"an ordinal in a namespace without the label":                   {in(plain), stock, false},
-		"an ordinal that names the profile":                             {in(plain, by(holdfast)), holdfast, true},
-		"an ordinal that names the profile and is not to be guarded":    {in(plain, by(holdfast), protect("None")), holdfast, false},
-		"a pod of nobody that names the profile":                        {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences = nil }), holdfast, false},
-		"a pod of another API's StatefulSet":                            {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences[0].APIVersion = "apps.example.com/v1" }), holdfast, false},
-		"a set that does not control it":                                {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences[0].Controller = nil }), holdfast, false},
-		"a name that no ordinal has":                                    {in(plain, by(holdfast), func(p *v1.Pod) { p.Name = "web-00" }), holdfast, false},
-		"the name of another set":                                       {in(plain, by(holdfast), func(p *v1.Pod) { p.Name = "db-0" }), holdfast, false},
-		"an ordinal in Holdfast's namespace":                            {in(systemNamespace, own), stock, false},
-		"an ordinal in Holdfast's namespace for the profile":            {in(systemNamespace, own, by(holdfast)), holdfast, false},
-		"a pod of Holdfast's own, although it is labelled too":          {in(systemNamespace, own, ofReplicaSet), stock, false},
+		"an ordinal in a labelled namespace":                         {in(shop), holdfast, true},
+		"an ordinal there that asks for the stock scheduler":         {in(shop, by(stock)), holdfast, true},
+		"an ordinal there that names the profile itself":             {in(shop, by(holdfast)), holdfast, true},
+		"an ordinal there that names another scheduler":              {in(shop, by("other")), "other", false},
+		"a pod of a Deployment there":                                {in(shop, ofReplicaSet), stock, false},
+		"a pod of a Deployment there that names the profile":         {in(shop, ofReplicaSet, by(holdfast)), holdfast, false},
+		"a pod of nobody there":                                      {in(shop, func(p *v1.Pod) { p.OwnerReferences = nil }), stock, false},
+		"an ordinal there that is not to be guarded":                 {in(shop, protect("None")), holdfast, false},
+		"an ordinal there of which Bind finds out whether it writes": {in(shop, protect("Writers")), holdfast, false},
+		"an ordinal in a namespace without the label":                {in(plain), stock, false},
+		"an ordinal that names the profile":                          {in(plain, by(holdfast)), holdfast, true},
+		"an ordinal that names the profile and is not to be guarded": {in(plain, by(holdfast), protect("None")), holdfast, false},
+		"a pod of nobody that names the profile":                     {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences = nil }), holdfast, false},
+		"a pod of another API's StatefulSet":                         {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences[0].APIVersion = "apps.example.com/v1" }), holdfast, false},
+		"a set that does not control it":                             {in(plain, by(holdfast), func(p *v1.Pod) { p.OwnerReferences[0].Controller = nil }), holdfast, false},
+		"a name that no ordinal has":                                 {in(plain, by(holdfast), func(p *v1.Pod) { p.Name = "web-00" }), holdfast, false},
+		"the name of another set":                                    {in(plain, by(holdfast), func(p *v1.Pod) { p.Name = "db-0" }), holdfast, false},
+		"an ordinal in Holdfast's namespace":                         {in(systemNamespace, own), stock, false},
+		"an ordinal in Holdfast's namespace for the profile":         {in(systemNamespace, own, by(holdfast)), holdfast, false},
+		"a pod of Holdfast's own, although it is labelled too":       {in(systemNamespace, own, ofReplicaSet), stock, false},
 	} {
 		pod, err := c.kube.CoreV1().Pods(tc.pod.Namespace).Create(t.Context(), tc.pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
@@ -413,12 +413,6 @@ func (c *cluster) isTenant(t *testing.T, name string, other types.UID) *v1.Pod {
 		t.Errorf("%s has the epoch %q, its record %d", name, got, record.Status.Epoch)
 	}
 	c.reports(t, pod, v1.PodRunning, v1.ContainerState{Running: &v1.ContainerStateRunning{StartedAt: metav1.Now()}})
-	c.until(t, "the record of "+name+" knows that a container was seen", func(context.Context) error {
-		if inc := c.record(t, name).Status.Incarnation; inc == nil || !inc.ContainerSeen {
-			return errors.New("none was seen")
-		}
-		return nil
-	})
 	return pod
 }
 

@@ -33,9 +33,12 @@ type Subject struct {
 	Sight Sight
 	// Incarnation is the one on the record. Without one that speaks of this UID
 	// nobody can say that no container was seen, so that counts as seen, nor on which
-	// machines it may run; who watched the pod from its creation says so with an
-	// Incarnation of its own.
+	// machines it may run.
 	Incarnation *v1alpha1.Incarnation
+	// NeverStarted: who judges has followed the pod without a gap up to this very object,
+	// from when no container of it can have been reported, and none was. Else one counts
+	// as seen, whatever the object shows.
+	NeverStarted bool
 	// Nodes is what is known now of the nodes on the record.
 	Nodes Nodes
 	// Kubelets are what kubelets answered since the deletion was seen, oldest first.
@@ -56,7 +59,7 @@ func FactsOf(s Subject) Facts {
 	f := Facts{
 		Sight:         sightOf(s),
 		Containers:    ContainersUnknown,
-		ContainerSeen: inc == nil || inc.ContainerSeen,
+		ContainerSeen: inc == nil || inc.ContainerSeen || !s.NeverStarted,
 		Attested: slices.ContainsFunc(s.Attestations, func(a v1alpha1.Attestation) bool {
 			return a.PodUID == s.UID
 		}),

@@ -157,6 +157,7 @@ func TestFinalStates(t *testing.T) {
 	tests := map[string]struct {
 		pod         *v1.Pod
 		sight       Sight // SightLive if empty
+		unfollowed  bool  // nobody followed the pod from its beginning
 		inc         *v1alpha1.Incarnation
 		attested    types.UID
 		wantRelease v1alpha1.EvidenceKind // empty: held
@@ -268,6 +269,10 @@ func TestFinalStates(t *testing.T) {
 		"the same, bound to a node that is not on the record": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2), func(p *v1.Pod) { p.Spec.NodeName = "node-b" }),
 			inc: rebootedRecord(secondBoot),
+		},
+		"filled in, and nobody has followed it from its beginning": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(false), unfollowed: true,
 		},
 		"filled in, and no record says that no container was seen": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
@@ -386,7 +391,7 @@ func TestFinalStates(t *testing.T) {
 			podBefore, incBefore := tc.pod.DeepCopy(), tc.inc.DeepCopy()
 
 			facts := FactsOf(Subject{
-				UID: uid, Pod: tc.pod, Sight: sight, Incarnation: tc.inc,
+				UID: uid, Pod: tc.pod, Sight: sight, Incarnation: tc.inc, NeverStarted: !tc.unfollowed,
 				Nodes: Nodes{Booted: notShared}, Attestations: attestations,
 			})
 			if got := Judge(facts); got.Kind != tc.wantRelease {

@@ -6,7 +6,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
-	"github.com/holdfast-dev/holdfast/pkg/fence"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
@@ -37,9 +36,6 @@ func calmTenant(record *v1alpha1.Tenancy, pod *v1.Pod, node func(name string) *v
 		return false
 	}
 	inc := record.Status.Incarnation
-	if fence.ContainerSeen(pod) && !inc.Reported {
-		return false
-	}
 	if pod.Spec.NodeName == "" {
 		return true
 	}

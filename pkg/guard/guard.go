@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
@@ -44,7 +43,7 @@ type Options struct {
 	// Clock tells the time that records carry; the real one if nil.
 	Clock clock.PassiveClock
 	// SchedulerNames are the profiles whose pods get a record even if they bypassed
-	// PreBind. Empty: every StatefulSet pod of the cluster. A pod that carries the
+	// the plugin. Empty: every StatefulSet pod of the cluster. A pod that carries the
 	// guard's finalizer is minded whatever its schedulerName says.
 	SchedulerNames []string
 	// Args are what the profiles ask of the guard: Protect, Controllers, NodeRemoval and
@@ -78,6 +77,8 @@ type Guard struct {
 	nodes       *nodeWatch
 	cloudEvents *cache.Reflector
 
+	// witness knows of which pods no container was ever reported.
+	witness *witness
 	// readers are pods of which it is known that no claim of theirs has a single writer.
 	readers *uids
 	// answers are what kubelets said of incarnations in doubt.
@@ -123,22 +124,23 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 		args:             o.Args,
 		rules:            o.Rules,
 		withoutFinalizer: o.WithoutFinalizer,
-		pods: coreinformers.NewPodInformer(kube, v1.NamespaceAll, 0, cache.Indexers{
-			cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
-			byNode:               nodeOfPod,
-		}),
-		tenancies:   externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
-		nodes:       newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
-		readers:     newUIDs(readersMax),
-		answers:     newKubeletAnswers(),
-		adoption:    newAdoption(),
-		finals:      newFinals(finalsMax),
-		queue:       newQueue("guard"),
-		notes:       newQueue("guard_notes"),
-		oldKubelets: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "guard_old_kubelets"}),
-		toldBypass:  newUIDs(toldMax), toldKubelet: newUIDs(toldMax),
+		tenancies:        externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
+		nodes:            newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
+		witness:          newWitness(),
+		readers:          newUIDs(readersMax),
+		answers:          newKubeletAnswers(),
+		adoption:         newAdoption(),
+		finals:           newFinals(finalsMax),
+		queue:            newQueue("guard"),
+		notes:            newQueue("guard_notes"),
+		oldKubelets:      workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "guard_old_kubelets"}),
+		toldBypass:       newUIDs(toldMax), toldKubelet: newUIDs(toldMax),
 		logger: klog.Background(),
 	}
+	g.pods = cache.NewSharedIndexInformer(g.witness.listsPods(kube), &v1.Pod{}, 0, cache.Indexers{
+		cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
+		byNode:               nodeOfPod,
+	})
 	g.cloudEvents = newCloudEvents(kube, g.nodes.instanceGone)
 	return g
 }

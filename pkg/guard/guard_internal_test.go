@@ -113,7 +113,7 @@ func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 	deletedRecord := recorded(v1alpha1.Over)
 	deletedRecord.DeletionTimestamp = &metav1.Time{Time: start}
 	unseen := recorded(v1alpha1.Occupied)
-	unseen.Status.Incarnation.Reported = false
+	unseen.Status.Incarnation.ContainerSeen, unseen.Status.Incarnation.Reported = false, false
 	for name, tc := range map[string]struct {
 		record *v1alpha1.Tenancy
 		pod    *v1.Pod
@@ -121,7 +121,7 @@ func TestCalmOnlyWhereNothingIsDue(t *testing.T) {
 		want   bool
 	}{
 		"a healthy incarnation whose record says all of it": {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, running), "boot-1", true},
-		"its first container":                               {unseen, build(oldUID, on("a"), guarded, running), "boot-1", false},
+		"its first container, which the pod itself shows":   {unseen, build(oldUID, on("a"), guarded, running), "boot-1", true},
 		"a new boot of its node":                            {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, running), "boot-2", false},
 		"its deletion":                                      {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, deleted(30)), "boot-1", false},
 		"its terminal phase":                                {recorded(v1alpha1.Occupied), build(oldUID, on("a"), guarded, failed), "boot-1", false},

@@ -380,19 +380,21 @@ func TestGracefulDeletionIsNoHoldUntilTheKubeletIsLate(t *testing.T) {
 		}
 		return steps(
 			func() error { return c.report(false) },
-			func() error { return c.deletePod(30) },
 			func() error {
-				return c.must("the record is in doubt", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.InDoubt) })
+				return c.must("a record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
 			},
-			func() error { time.Sleep(30 * time.Second); return nil },
+			func() error { return c.deletePod(30) },
+			func() error { c.wire.forget(); time.Sleep(30 * time.Second); return nil },
 			func() error {
-				if r, _, err := c.look(); err != nil || held(r, v1alpha1.HeldByGuard) {
-					return fmt.Errorf("held within the grace period, or %v", err)
+				if got := c.wire.writes(); len(got) != 0 {
+					return fmt.Errorf("written within the grace period: %v", got)
 				}
 				return nil
 			},
 			func() error {
-				return c.must("then it holds", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return held(r, v1alpha1.HeldByGuard) })
+				return c.must("then it is in doubt and holds", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool {
+					return is(r, v1alpha1.InDoubt) && r.Status.Incarnation.Reported && held(r, v1alpha1.HeldByGuard)
+				})
 			},
 		)
 	})
@@ -589,7 +591,7 @@ func TestReleaseGoesOnAfterACrash(t *testing.T) {
 	})
 }
 
-// crash brings the ordinal into doubt, ends the guard, does what it had done and
+// crash has the ordinal deleted, ends the guard, does what it had done and
 // starts another one, which must do the rest.
 func (c *cluster) crash(done []func(*cluster) error) error {
 	stop := c.guards()
@@ -599,10 +601,10 @@ func (c *cluster) crash(done []func(*cluster) error) error {
 	err := steps(
 		func() error { return c.report(false) },
 		func() error { return c.strip("example.com/other") },
-		func() error { return c.deletePod(3600) },
 		func() error {
-			return c.must("in doubt", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.InDoubt) })
+			return c.must("a record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.Occupied) })
 		},
+		func() error { return c.deletePod(3600) },
 		func() error { stop(); return nil },
 	)
 	if err != nil {

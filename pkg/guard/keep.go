@@ -30,28 +30,25 @@ const lateReportAllowance = 10 * time.Second
 const doubtRecheck = 6 * time.Minute
 
 // keep is what follows from a verdict that holds: what was seen goes on the record,
-// and if the incarnation was to end, so do the doubt and what would release it.
+// and if the incarnation was to end and its kubelet is late or silent, so do the doubt
+// and what would release it.
 func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant, live *v1.Pod, verdict fence.Verdict) (*v1alpha1.Tenancy, error) {
-	observed, err := g.observe(ctx, id, record, t)
+	now := g.clock.Now()
+	doubting := t.deletionAsked()
+	if patience := g.patience(record, t).Sub(now); patience > 0 {
+		doubting = false
+		g.queue.AddAfter(keyOf(record), patience)
+	}
+	observed, err := g.observe(ctx, id, record, t, doubting)
 	if beyondRecording(err) {
 		// It stays as it is, and that holds. To try again would change nothing.
 		klog.FromContext(ctx).Error(err, "The record takes no observation", "podUID", t.uid)
 		return record, nil
 	}
-	if err != nil || !t.deletionAsked() {
+	if err != nil || !doubting {
 		return observed, err
 	}
 	record = observed
-	now := g.clock.Now()
-	doubted, err := g.store.Doubt(ctx, id, t.uid, now)
-	if beyondRecording(err) {
-		klog.FromContext(ctx).Error(err, "The record takes no doubt", "podUID", t.uid)
-		return record, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("tenancy %s, doubting: %w", id, err)
-	}
-	record = doubted
 	// Whatever wake-up should ever be missed, the next judgement is not far.
 	g.queue.AddAfter(types.NamespacedName{Namespace: id.Namespace, Name: id.Name()}, doubtRecheck)
 	if t.sight == fence.SightUnknown {
@@ -81,11 +78,23 @@ func beyondRecording(err error) bool {
 	return errors.Is(err, tenancy.ErrUnreadable) || errors.Is(err, tenancy.ErrTooManyNodes)
 }
 
-// observe puts on the record what the object and the nodes show. At the first sight
-// of the deletion the nodes are read live: only a boot that is reported after that
-// can be a later one (docs/kubernetes-facts.md §1.5).
-func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant) (*v1alpha1.Tenancy, error) {
-	seen, err := g.observations(ctx, record, t)
+// patience is until when the end of the incarnation is not in doubt although its
+// deletion was asked for: its kubelet is ready and has the time of its grace period.
+// Nearly every pod ends so, and a doubt would cost a write for each. Zero: it is in doubt
+// already, or there is no reason to wait.
+func (g *Guard) patience(record *v1alpha1.Tenancy, t tenant) time.Time {
+	if record.Status.Phase != v1alpha1.Occupied || t.sight != fence.SightLive ||
+		!lingers(t.pod) || !ready(g.nodes.get(t.pod.Spec.NodeName)) {
+		return time.Time{}
+	}
+	return heldFrom(t)
+}
+
+// observe puts on the record what the object and the nodes show, and the doubt if there
+// is one. Then the nodes are read live first: only a boot that is reported after that can
+// be a later one (docs/kubernetes-facts.md §1.5).
+func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant, doubting bool) (*v1alpha1.Tenancy, error) {
+	seen, err := g.observations(ctx, record, t, doubting)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +107,13 @@ func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alp
 				seen[i].BootID = ""
 			}
 		}
-		return tenancy.ObserveAll(record, t.uid, seen...)
+		status, err := tenancy.ObserveAll(record, t.uid, seen...)
+		if err != nil || !doubting {
+			return status, err
+		}
+		record = record.DeepCopy()
+		record.Status = status
+		return tenancy.Doubt(record, t.uid, g.clock.Now())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tenancy %s, observing: %w", id, err)
@@ -108,17 +123,20 @@ func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alp
 
 // observations are what there is to record of the incarnation and of every node on
 // which it may run.
-func (g *Guard) observations(ctx context.Context, record *v1alpha1.Tenancy, t tenant) ([]tenancy.Observation, error) {
+func (g *Guard) observations(ctx context.Context, record *v1alpha1.Tenancy, t tenant, doubting bool) ([]tenancy.Observation, error) {
 	names := nodeNamesOf(record.Status.Incarnation)
 	var seen []tenancy.Observation
+	// While the object shows a container it need not be written down.
+	if shows := t.pod != nil && fence.ContainerSeen(t.pod); doubting || !shows {
+		seen = append(seen, tenancy.Observation{ContainerSeen: shows || g.witness.started(t.uid)})
+	}
 	if t.pod != nil {
-		seen = append(seen, tenancy.Observation{ContainerSeen: fence.ContainerSeen(t.pod)})
 		if name := t.pod.Spec.NodeName; name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	nodes := g.nodes.around(names)
-	firstSight := t.deletionAsked() && record.Status.Phase == v1alpha1.Occupied
+	firstSight := doubting && record.Status.Phase == v1alpha1.Occupied
 	if firstSight || record.Status.Phase == v1alpha1.InDoubt && unknownBoot(record.Status.Incarnation, nodes) {
 		// A watch that is behind would show an old boot as a later one.
 		var err error

@@ -20,7 +20,7 @@ import (
 const readersMax = 16384
 
 // protects reports whether a pod lacks the finalizer that it is to have: it runs, or
-// may, and did not come by PreBind, or somebody took the finalizer off. One that is
+// may, and was not bound by the plugin, or somebody took the finalizer off. One that is
 // being deleted can be given none any more (docs/kubernetes-facts.md §12.2).
 func (g *Guard) protects(pod *v1.Pod) bool {
 	_, managed := identity.Of(pod, g.args.Controllers...)

@@ -205,6 +205,7 @@ func (g *Guard) judge(ctx context.Context, record *v1alpha1.Tenancy, t tenant) (
 	names := nodeNamesOf(inc)
 	subject := fence.Subject{
 		UID: t.uid, Pod: t.pod, Sight: t.sight, Incarnation: inc, Attestations: attestationsOf(record),
+		NeverStarted: g.witness.neverStarted(t.pod),
 	}
 	if record.Status.Phase == v1alpha1.InDoubt {
 		// Not before: until the deletion was seen and the nodes were read after it, the

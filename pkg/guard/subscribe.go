@@ -29,8 +29,8 @@ func nodeOfPod(obj any) ([]string, error) {
 // subscribe has every change that may matter put the identity into the queue.
 func (g *Guard) subscribe() error {
 	_, podErr := g.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    g.podSeen,
-		UpdateFunc: func(_, obj any) { g.podSeen(obj) },
+		AddFunc:    g.podChanged,
+		UpdateFunc: func(_, obj any) { g.podChanged(obj) },
 		DeleteFunc: g.podDeleted,
 	})
 	_, tenancyErr := g.tenancies.AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -69,6 +69,14 @@ func (g *Guard) concerns(pod *v1.Pod) bool {
 	return g.minds(pod) || g.cachedRecord(keyOf(pod)) != nil
 }
 
+func (g *Guard) podChanged(obj any) {
+	if pod, ok := obj.(*v1.Pod); ok && g.concerns(pod) {
+		// Before it is judged.
+		g.witness.see(pod)
+	}
+	g.podSeen(obj)
+}
+
 func (g *Guard) podSeen(obj any) {
 	if pod, ok := obj.(*v1.Pod); ok && g.concerns(pod) {
 		g.queue.Add(keyOf(pod))
@@ -86,6 +94,7 @@ func (g *Guard) podDeleted(obj any) {
 	if !ok || !g.concerns(pod) {
 		return
 	}
+	g.witness.see(pod)
 	if dropped := g.finals.put(pod); dropped != nil {
 		g.logger.V(2).Info("Too many final objects wait to be handled; the oldest counts as gone without a last word", "pod", klog.KObj(dropped), "limit", finalsMax)
 	}

@@ -99,7 +99,7 @@ func (p *Page) incarnation(d *cluster.Detail) {
 	switch {
 	case inc == nil:
 		p.Row("Incarnation", "none yet")
-	case inc.ContainerSeen:
+	case inc.ContainerSeen || d.Pod != nil && d.Pod.UID == inc.PodUID && fence.ContainerSeen(d.Pod):
 		p.Row("Incarnation", "pod UID %s, of which a container was seen", inc.PodUID)
 	default:
 		p.Row("Incarnation", "pod UID %s, of which no container was reported yet (which proves nothing)", inc.PodUID)

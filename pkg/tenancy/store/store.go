@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
@@ -98,13 +97,6 @@ func (s *Store) Open(ctx context.Context, id identity.Identity, inc v1alpha1.Inc
 func (s *Store) Adopt(ctx context.Context, id identity.Identity, inc v1alpha1.Incarnation, now time.Time) (*v1alpha1.Tenancy, error) {
 	return s.update(ctx, id, true, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
 		return tenancy.Adopt(record, inc, now)
-	})
-}
-
-// Doubt records that the incarnation is being deleted or gone; see tenancy.Doubt.
-func (s *Store) Doubt(ctx context.Context, id identity.Identity, podUID types.UID, now time.Time) (*v1alpha1.Tenancy, error) {
-	return s.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
-		return tenancy.Doubt(record, podUID, now)
 	})
 }
 

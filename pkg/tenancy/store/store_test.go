@@ -120,7 +120,7 @@ func TestARefusedTransitionWritesNothing(t *testing.T) {
 		},
 		"there is no record to doubt": {
 			nil,
-			func(s *Store) error { _, err := s.Doubt(t.Context(), web0, first.PodUID, now); return err }, ErrNoRecord,
+			func(s *Store) error { _, err := doubt(t.Context(), s); return err }, ErrNoRecord,
 		},
 		"there is no record to attest on": {
 			nil,
@@ -158,7 +158,7 @@ func TestNothingIsWrittenWhereNothingChanges(t *testing.T) {
 			_, err := observe(t.Context(), s, tenancy.Observation{Node: "node-a"})
 			return err
 		}},
-		"doubt about what is over": {over(t), func(s *Store) error { _, err := s.Doubt(t.Context(), web0, first.PodUID, now); return err }},
+		"doubt about what is over": {over(t), func(s *Store) error { _, err := doubt(t.Context(), s); return err }},
 		"closing what is over": {over(t), func(s *Store) error {
 			_, err := s.Close(t.Context(), web0, v1alpha1.Evidence{Kind: v1alpha1.KubeletConfirmed, PodUID: first.PodUID})
 			return err
@@ -338,7 +338,7 @@ func TestOneLifeOfARecord(t *testing.T) {
 	step("adopt", v1alpha1.Occupied, record, err)
 	record, err = observe(ctx, s, tenancy.Observation{ContainerSeen: true, Node: "node-a", BootID: "boot-1"})
 	step("observe", v1alpha1.Occupied, record, err)
-	record, err = s.Doubt(ctx, web0, first.PodUID, now)
+	record, err = doubt(ctx, s)
 	step("doubt", v1alpha1.InDoubt, record, err)
 	record, err = s.Hold(ctx, web0, v1alpha1.HeldByGuard, "The kubelet is silent.", now)
 	step("hold", v1alpha1.InDoubt, record, err)
@@ -419,4 +419,11 @@ func TestForget(t *testing.T) {
 func withoutFinalizer(record *v1alpha1.Tenancy) *v1alpha1.Tenancy {
 	record.Finalizers = []string{"example.com/other"}
 	return record
+}
+
+// doubt puts the first incarnation in doubt.
+func doubt(ctx context.Context, s *Store) (*v1alpha1.Tenancy, error) {
+	return s.Update(ctx, web0, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
+		return tenancy.Doubt(record, first.PodUID, now)
+	})
 }

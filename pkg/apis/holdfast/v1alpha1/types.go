@@ -126,8 +126,8 @@ const (
 	Vacant Phase = "Vacant"
 	// Occupied: an incarnation is or may be running.
 	Occupied Phase = "Occupied"
-	// InDoubt: deletion was asked for, or the object is gone, and nothing proves
-	// yet that the incarnation is over.
+	// InDoubt: deletion was asked for and the kubelet is late or silent, or the object is
+	// gone, and nothing proves yet that the incarnation is over.
 	InDoubt Phase = "InDoubt"
 	// Over: proven over; the evidence is on the record.
 	Over Phase = "Over"
@@ -190,8 +190,9 @@ type Incarnation struct {
 	// +optional
 	Volumes []VolumeUse `json:"volumes,omitempty"`
 
-	// ContainerSeen is true once any container of the incarnation was reported
-	// with an ID. False proves nothing: a container may run unreported.
+	// ContainerSeen is true once it is on record that any container of the incarnation
+	// was reported with an ID: when its end comes into doubt, or when its object shows
+	// it no more. False proves nothing: a container may run unreported.
 	// +optional
 	ContainerSeen bool `json:"containerSeen,omitempty"`
 
