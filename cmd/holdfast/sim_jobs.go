@@ -75,18 +75,24 @@ func (o *runOptions) playApart(ctx context.Context, scenarios []*named, jobs int
 
 // playOneApart has another process of this program play a scenario.
 func (o *runOptions) playOneApart(ctx context.Context, s *named) (*report.Report, error) {
+	var flags []string
+	for _, f := range o.set {
+		if !slices.Contains(ownFlags, f.Name) {
+			flags = append(flags, "--"+f.Name+"="+f.Value.String())
+		}
+	}
+	return playFileApart(ctx, s.file, flags...)
+}
+
+// playFileApart has another process of this program play a scenario file. It ends with ctx.
+func playFileApart(ctx context.Context, file string, flags ...string) (*report.Report, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, &exitError{exitFailure, err}
 	}
-	args := []string{"sim", "run", "--jobs=1", "--output=json"}
-	for _, f := range o.set {
-		if !slices.Contains(ownFlags, f.Name) {
-			args = append(args, "--"+f.Name+"="+f.Value.String())
-		}
-	}
+	args := append([]string{"sim", "run", "--jobs=1", "--output=json"}, flags...)
 	var out, errOut bytes.Buffer
-	c := exec.CommandContext(ctx, program, append(args, "--", s.file)...)
+	c := exec.CommandContext(ctx, program, append(args, "--", file)...)
 	c.Stdout, c.Stderr = &out, &errOut
 	c.SysProcAttr = diesWithParent()
 	err = c.Run()
@@ -94,18 +100,18 @@ func (o *runOptions) playOneApart(ctx context.Context, s *named) (*report.Report
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		code = exit.ExitCode()
 	} else if err != nil {
-		return nil, &exitError{exitFailure, fmt.Errorf("%s: %w", s.file, err)}
+		return nil, &exitError{exitFailure, fmt.Errorf("%s: %w", file, err)}
 	}
 	if code != 0 && code != exitUnmet {
 		message := strings.TrimSpace(errOut.String())
 		if code < 0 || message == "" {
-			message = fmt.Sprintf("%s: the process that played it: %v: %s", s.file, err, message)
+			message = fmt.Sprintf("%s: the process that played it: %v: %s", file, err, message)
 		}
 		return nil, &exitError{max(code, exitInput), errors.New(message)}
 	}
 	r := &report.Report{}
 	if err := json.Unmarshal(out.Bytes(), r); err != nil {
-		return nil, &exitError{exitFailure, fmt.Errorf("%s: the process that played it: %w", s.file, err)}
+		return nil, &exitError{exitFailure, fmt.Errorf("%s: the process that played it: %w", file, err)}
 	}
 	return r, nil
 }

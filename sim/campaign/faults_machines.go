@@ -1,0 +1,110 @@
+package campaign
+
+import (
+	"time"
+
+	"github.com/holdfast-dev/holdfast/sim/scenario"
+)
+
+// The faults of machines, links and kubelets. Where the power is at stake the machine is
+// named, and is one fault's alone: who powers on what somebody has said to be dead makes
+// a lie of it. The others go to where a pod is.
+
+func node(name string) *scenario.NodeTarget { return &scenario.NodeTarget{Node: name} }
+
+func nodeOf(pod string) *scenario.NodeTarget { return &scenario.NodeTarget{NodeOf: pod} }
+
+func nodeOfStep(step string) *scenario.NodeTarget { return &scenario.NodeTarget{NodeOfStep: step} }
+
+func crash(t *story, at time.Duration) {
+	end := t.end(at, 10*time.Second, 10*time.Minute)
+	name, ok := t.machine(at, end, t.cluster.nodes())
+	if !ok {
+		return
+	}
+	t.step(at, scenario.Step{Crash: node(name)})
+	t.step(end, scenario.Step{PowerOn: node(name)})
+}
+
+func reboot(t *story, at time.Duration) {
+	end := t.end(at, 10*time.Second, 3*time.Minute)
+	name, ok := t.machine(at, end, t.cluster.nodes())
+	if !ok {
+		return
+	}
+	t.step(at, scenario.Step{Reboot: &scenario.Reboot{NodeTarget: *node(name), DownFor: duration(end - at)}})
+}
+
+func freeze(t *story, at time.Duration) { t.freeze(at, false) }
+
+func hangKubelet(t *story, at time.Duration) { t.freeze(at, true) }
+
+func (t *story) freeze(at time.Duration, kubeletOnly bool) {
+	pod, end := t.pod(), t.end(at, 20*time.Second, 8*time.Minute)
+	step := t.named(at, "freeze", scenario.Step{Freeze: &scenario.Freeze{NodeTarget: *nodeOf(pod), KubeletOnly: kubeletOnly}})
+	t.step(end, scenario.Step{Thaw: nodeOfStep(step)})
+	t.cut = append(t.cut, cut{pod, at, end})
+}
+
+// replace scraps a machine. Nobody reports of what ran on it any more, and another kubelet
+// has its name: only a human can say that it is over.
+func replace(t *story, at time.Duration) {
+	if t.cluster.Cloud || !t.mayNeedWord() {
+		return
+	}
+	name, ok := t.machine(at, at+time.Minute, t.cluster.nodes())
+	if !ok {
+		return
+	}
+	t.step(at, scenario.Step{Replace: node(name)})
+	t.wordNeeded = true
+}
+
+// terminate gives a machine back to its cloud, which says so: that is evidence.
+func terminate(t *story, at time.Duration) {
+	if !t.cluster.Cloud {
+		return
+	}
+	name, ok := t.machine(at, 24*time.Hour, t.cluster.spare())
+	if !ok {
+		return
+	}
+	t.step(at, scenario.Step{Terminate: node(name)})
+	t.terminated = append(t.terminated, name)
+}
+
+func partition(t *story, at time.Duration) {
+	pod, end := t.pod(), t.end(at, 20*time.Second, 12*time.Minute)
+	step := t.named(at, "cut", scenario.Step{Partition: nodeOf(pod)})
+	t.step(end, scenario.Step{Heal: nodeOfStep(step)})
+	t.cut = append(t.cut, cut{pod, at, end})
+}
+
+func partitionOneWay(t *story, at time.Duration) {
+	pod, end := t.pod(), t.end(at, 20*time.Second, 8*time.Minute)
+	lost := pick(t.dice, []scenario.Direction{scenario.FromNode, scenario.ToNode})
+	step := t.named(at, "cut", scenario.Step{PartitionOneWay: &scenario.OneWay{NodeTarget: *nodeOf(pod), Lost: lost}})
+	t.step(end, scenario.Step{Heal: nodeOfStep(step)})
+	t.cut = append(t.cut, cut{pod, at, end})
+}
+
+func restartKubelet(t *story, at time.Duration) {
+	down := t.end(at, time.Second, 3*time.Minute) - at
+	t.step(at, scenario.Step{RestartKubelet: &scenario.RestartKubelet{NodeTarget: *nodeOf(t.pod()), DownFor: duration(down)}})
+}
+
+func killContainers(t *story, at time.Duration) {
+	t.step(at, scenario.Step{KillContainers: &scenario.KillContainers{Pod: t.pod()}})
+}
+
+// fence is a remediator that is right: the power is off before it says so, and on before it
+// takes its word back.
+func fence(t *story, at time.Duration) {
+	end := t.end(at, 30*time.Second, 8*time.Minute)
+	name, ok := t.machine(at, end, t.cluster.nodes())
+	if !ok {
+		return
+	}
+	t.step(at, scenario.Step{Fence: &scenario.Fence{NodeTarget: *node(name)}})
+	t.step(end, scenario.Step{Unfence: node(name)})
+}
