@@ -27,7 +27,14 @@ type release struct {
 	at time.Time
 	// untrue: a process of the pod ran on, or started later.
 	untrue bool
+	// known: its runtime knew of one of those. Where it denied all of them, it lied, and
+	// nobody who asks it can know better (H22).
+	known bool
 }
+
+// excused says whether what follows from an untrue release is outside the trust
+// boundary: somebody's word was false, or the runtime's.
+func (r *release) excused() bool { return r.Assertion || !r.known }
 
 // Release takes in a release, at the instant in which it was written. Of several
 // releases of one pod UID the first counts. What comes after Finish is ignored. It
@@ -54,19 +61,20 @@ func (c *Checker) compareReleases(instant []world.State) {
 		for _, p := range s.Processes {
 			if r := c.releases[p.PodUID]; r != nil && (lasts || r.at.Before(c.at)) {
 				r.untrue = true
+				r.known = r.known || !p.Denied
 			}
 		}
 	}
 }
 
-// cause is the false assertion by which two pods came to run at the same time; nil if
+// cause is the false word by which two pods came to run at the same time; nil if
 // there is none. The word about one of them excuses only what came after it: a pod
 // that was already running then had not waited for it.
 func (c *Checker) cause(a, b types.UID) *release {
 	var earliest *release
 	for _, pair := range [][2]types.UID{{a, b}, {b, a}} {
 		r := c.releases[pair[0]]
-		if r == nil || !r.untrue || !r.Assertion || c.seen[pair[1]].Before(r.at) {
+		if r == nil || !r.untrue || !r.excused() || c.seen[pair[1]].Before(r.at) {
 			continue
 		}
 		if earliest == nil || cmp.Or(r.at.Compare(earliest.at), cmp.Compare(r.Evidence, earliest.Evidence)) < 0 {
@@ -76,7 +84,7 @@ func (c *Checker) cause(a, b types.UID) *release {
 	return earliest
 }
 
-// outside is the kind of the assertion that puts the two outside the trust boundary;
+// outside is the kind of the evidence that puts the two outside the trust boundary;
 // empty if they are inside.
 func (c *Checker) outside(a, b types.UID) string {
 	if r := c.cause(a, b); r != nil {
@@ -89,7 +97,7 @@ func (c *Checker) outside(a, b types.UID) string {
 func (c *Checker) falseProofs(processes []world.Process) breaches {
 	found := breaches{}
 	for _, p := range processes {
-		if r := c.releases[p.PodUID]; r != nil && r.untrue && !r.Assertion {
+		if r := c.releases[p.PodUID]; r != nil && r.untrue && !r.excused() {
 			id := identity{p.Namespace, p.Pod}.String()
 			found.add(subject{invariant: S3, name: id, evidence: r.Evidence}, id, p.Node)
 		}

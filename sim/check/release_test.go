@@ -57,6 +57,44 @@ func s3(kind string, from, to int, nodes ...string) Violation {
 	return v
 }
 
+// denied is a process that goes on and of which its runtime says that it has ended.
+func denied(seconds int, uid string) event {
+	return change(func(s *world.State) {
+		s.At = at(seconds)
+		for i := range s.Processes {
+			if s.Processes[i].PodUID == types.UID(uid) {
+				s.Processes[i].Denied = true
+			}
+		}
+	}).event
+}
+
+func TestProofsOfARuntimeThatLies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		story []event
+		want  []Violation
+	}{
+		"what follows is outside, and no proof was false inside": {
+			story: []event{begins(1, "u1", "a"), denied(4, "u1"), proven(5, "u1", "KubeletConfirmed"), begins(6, "u2", "b")},
+			want:  []Violation{outside("KubeletConfirmed", s1(6, toTheEnd, "a", "b"))},
+		},
+		"a lie without a release is no excuse": {
+			story: []event{begins(1, "u1", "a"), denied(4, "u1"), begins(6, "u2", "b")},
+			want:  []Violation{s1(6, toTheEnd, "a", "b")},
+		},
+		"a proof that came before the lie was false by itself": {
+			story: []event{begins(1, "u1", "a"), proven(3, "u1", "KubeletConfirmed"), begins(6, "u2", "b"), denied(8, "u1")},
+			want:  []Violation{s3("KubeletConfirmed", 3, toTheEnd, "a"), s1(6, toTheEnd, "a", "b")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, tellAll(tc.story...).Finish(at(100))); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestFalseAssertions(t *testing.T) {
 	for name, tc := range map[string]struct {
 		story []event

@@ -29,8 +29,8 @@ type Violation struct {
 	Invariant Invariant
 	// By is namespace/pod, and namespace/claim for S2.
 	By string
-	// Outside is the kind of the false assertion that it follows from: it is outside the
-	// trust boundary. Empty: inside.
+	// Outside is the kind of the false assertion that it follows from, or of the proof of
+	// a runtime that lied: it is outside the trust boundary. Empty: inside.
 	Outside string
 	// Evidence is the kind of the false proof, for S3 alone.
 	Evidence string

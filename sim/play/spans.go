@@ -35,6 +35,9 @@ var endedBy = map[string]string{
 	"freeze":          "thaw",
 	"partitionOneWay": "heal",
 	"fence":           "unfence",
+	"cutStorage":      "healStorage",
+	"stickContainers": "freeContainers",
+	"hangRuntime":     "resumeRuntime",
 }
 
 // step notes a step that was played at this time, on this node if it found one.
@@ -74,6 +77,8 @@ func lasting(s *scenario.Step) (undoes, lasts bool) {
 		return s.Taint.Remove, !s.Taint.Remove
 	case s.StartScheduler != nil:
 		return false, s.StartScheduler.RunsFor == nil
+	case s.SetClock != nil:
+		return true, s.SetClock.Ahead.Duration != 0 || s.SetClock.GainsPerMinute.Duration != 0
 	}
 	_, lasts = endedBy[s.Action()]
 	return false, lasts
@@ -90,6 +95,10 @@ func aboutOf(s *scenario.Step) string {
 		return s.Storage.Class
 	case s.Taint != nil:
 		return s.Taint.Key + ":" + string(s.Taint.Effect)
+	case s.StickContainers != nil:
+		return s.StickContainers.Pod
+	case s.FreeContainers != nil:
+		return s.FreeContainers.Pod
 	}
 	return ""
 }

@@ -108,6 +108,15 @@ var actions = []struct {
 	{func(s *scenario.Step) bool { return s.Drain != nil }, (*steps).drain},
 	{func(s *scenario.Step) bool { return s.Fence != nil }, (*steps).fence},
 	{func(s *scenario.Step) bool { return s.Unfence != nil }, (*steps).unfence},
+	{func(s *scenario.Step) bool { return s.CutStorage != nil }, (*steps).cutStorage},
+	{func(s *scenario.Step) bool { return s.HealStorage != nil }, (*steps).healStorage},
+	{func(s *scenario.Step) bool { return s.StickContainers != nil }, (*steps).stickContainers},
+	{func(s *scenario.Step) bool { return s.FreeContainers != nil }, (*steps).freeContainers},
+	{func(s *scenario.Step) bool { return s.HangRuntime != nil }, (*steps).hangRuntime},
+	{func(s *scenario.Step) bool { return s.ResumeRuntime != nil }, (*steps).resumeRuntime},
+	{func(s *scenario.Step) bool { return s.LieAboutStop != nil }, (*steps).lieAboutStop},
+	{func(s *scenario.Step) bool { return s.SetAttachLimit != nil }, (*steps).setAttachLimit},
+	{func(s *scenario.Step) bool { return s.SetClock != nil }, (*steps).setClock},
 }
 
 // do plays one step.

@@ -33,7 +33,7 @@ func (s *Step) Describe() string {
 	case s.Storage != nil:
 		return s.Storage.describe()
 	}
-	for _, describe := range []func() string{s.describeFault, s.describeAPI, s.describeChange} {
+	for _, describe := range []func() string{s.describeFault, s.describeMachine, s.describeAPI, s.describeChange} {
 		if text := describe(); text != "" {
 			return text
 		}
@@ -199,6 +199,51 @@ func (s *Step) describeFault() string {
 		return "end the fence of " + s.Unfence.describe()
 	}
 	return ""
+}
+
+// describeMachine is about what fails on a machine that runs.
+func (s *Step) describeMachine() string {
+	switch {
+	case s.CutStorage != nil:
+		return "cut " + s.CutStorage.describe() + " off from its storage"
+	case s.HealStorage != nil:
+		return "heal the storage of " + s.HealStorage.describe()
+	case s.StickContainers != nil:
+		return "no signal ends the containers of " + s.StickContainers.Pod
+	case s.FreeContainers != nil:
+		return "signals end the containers of " + s.FreeContainers.Pod + " again"
+	case s.HangRuntime != nil:
+		return "hang the container runtime of " + s.HangRuntime.describe()
+	case s.ResumeRuntime != nil:
+		return "the container runtime of " + s.ResumeRuntime.describe() + " goes on"
+	case s.LieAboutStop != nil:
+		return "the runtime will say that " + s.LieAboutStop.Pod + " has stopped, and it will not have"
+	case s.SetAttachLimit != nil && s.SetAttachLimit.Untold:
+		return fmt.Sprintf("the storage attaches %d volumes to %s, and nobody is told", s.SetAttachLimit.Limit, s.SetAttachLimit.describe())
+	case s.SetAttachLimit != nil:
+		return fmt.Sprintf("the storage attaches %d volumes to %s", s.SetAttachLimit.Limit, s.SetAttachLimit.describe())
+	case s.SetClock != nil:
+		return s.SetClock.describeClock()
+	}
+	return ""
+}
+
+func (c *SetClock) describeClock() string {
+	text := "set the clock of " + c.describe()
+	switch d := c.Ahead.Duration; {
+	case d > 0:
+		text += fmt.Sprintf(" %s ahead", d)
+	case d < 0:
+		text += fmt.Sprintf(" %s back", -d)
+	default:
+		text += " right"
+	}
+	if d := c.GainsPerMinute.Duration; d > 0 {
+		text += fmt.Sprintf(", and it gains %s a minute", d)
+	} else if d < 0 {
+		text += fmt.Sprintf(", and it loses %s a minute", -d)
+	}
+	return text
 }
 
 // words is a length of time; a step made in code may have none.

@@ -40,11 +40,11 @@ var families = []struct {
 	name    string
 	actions []string
 }{
-	{"node", []string{"crash", "powerOn", "reboot", "terminate", "freeze", "thaw", "replace"}},
-	{"network", []string{"partition", "partitionOneWay", "heal"}},
-	{"kubelet", []string{"restartKubelet", "killContainers"}},
+	{"node", []string{"crash", "powerOn", "reboot", "terminate", "freeze", "thaw", "replace", "setClock"}},
+	{"network", []string{"partition", "partitionOneWay", "heal", "cutStorage", "healStorage"}},
+	{"kubelet", []string{"restartKubelet", "killContainers", "stickContainers", "freeContainers", "hangRuntime", "resumeRuntime", "lieAboutStop"}},
 	{"api", []string{"stallWatch", "resumeWatch", "dropWatch", "loseRequest", "loseAnswer", "refuse"}},
-	{"storage", []string{"storage", "restartDriver"}},
+	{"storage", []string{"storage", "restartDriver", "setAttachLimit"}},
 	{"scheduler", []string{"restartScheduler", "startScheduler"}},
 	{"operators", []string{"delete", "forceDelete", "stripFinalizers", "deleteTenancy", "deleteNode", "taint", "cordon", "drain", "attest", "apply", "scale", "deleteObject"}},
 	{"remediation", []string{"fence", "unfence"}},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -171,6 +172,20 @@ func TestDescribe(t *testing.T) {
 		"fence node a-0, which hits b-0": {Fence: &Fence{NodeTarget: NodeTarget{Node: "a-0"}, Hits: "b-0"}},
 		"fence node a-0, which fails and is reported done": {Fence: &Fence{NodeTarget: NodeTarget{Node: "a-0"}, Fails: true}},
 		"end the fence of node a-0":                        {Unfence: &NodeTarget{Node: "a-0"}},
+
+		"cut node a-0 off from its storage":                                 {CutStorage: &NodeTarget{Node: "a-0"}},
+		"heal the storage of node a-0":                                      {HealStorage: &NodeTarget{Node: "a-0"}},
+		"no signal ends the containers of web-0":                            {StickContainers: &PodTarget{Pod: "web-0"}},
+		"signals end the containers of web-0 again":                         {FreeContainers: &PodTarget{Pod: "web-0"}},
+		"hang the container runtime of node a-0":                            {HangRuntime: &NodeTarget{Node: "a-0"}},
+		"the container runtime of node a-0 goes on":                         {ResumeRuntime: &NodeTarget{Node: "a-0"}},
+		"the runtime will say that web-0 has stopped, and it will not have": {LieAboutStop: &PodTarget{Pod: "web-0"}},
+		"the storage attaches 1 volumes to node a-0":                        {SetAttachLimit: &SetAttachLimit{NodeTarget: NodeTarget{Node: "a-0"}, Limit: 1}},
+		"the storage attaches 2 volumes to node a-0, and nobody is told":    {SetAttachLimit: &SetAttachLimit{NodeTarget: NodeTarget{Node: "a-0"}, Limit: 2, Untold: true}},
+		"set the clock of node a-0 right":                                   {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"set the clock of node a-0 1m0s ahead":                              {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, Ahead: *minutes(1)}},
+		"set the clock of node a-0 1m0s back, and it loses 30s a minute":    {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, Ahead: *minutes(-1), GainsPerMinute: metav1.Duration{Duration: -30 * time.Second}}},
+		"set the clock of node a-0 right, and it gains 30s a minute":        {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, GainsPerMinute: metav1.Duration{Duration: 30 * time.Second}}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			setStepDefaults(&step)
@@ -193,6 +208,9 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 		Freeze: &Freeze{}, Thaw: &NodeTarget{}, Replace: &NodeTarget{}, PartitionOneWay: &OneWay{}, KillContainers: &KillContainers{},
 		Refuse: &Refuse{}, DropWatch: &DropWatch{}, RestartDriver: &RestartDriver{},
 		Cordon: &Cordon{}, Drain: &NodeTarget{}, Fence: &Fence{}, Unfence: &NodeTarget{},
+		CutStorage: &NodeTarget{}, HealStorage: &NodeTarget{}, StickContainers: &PodTarget{}, FreeContainers: &PodTarget{},
+		HangRuntime: &NodeTarget{}, ResumeRuntime: &NodeTarget{}, LieAboutStop: &PodTarget{},
+		SetAttachLimit: &SetAttachLimit{}, SetClock: &SetClock{},
 	}
 	if got := full.actions(); !slices.Equal(got, actionNames) {
 		t.Errorf("got %v, want %v", got, actionNames)

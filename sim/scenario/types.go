@@ -282,6 +282,33 @@ type Step struct {
 	Fence *Fence `json:"fence,omitempty"`
 	// Unfence gives the power back and then takes the taint away.
 	Unfence *NodeTarget `json:"unfence,omitempty"`
+
+	// CutStorage cuts a node off from its volumes alone: the API server is reached. Reads
+	// and writes fail, and so does whatever is to be attached to it or mounted on it. Disks
+	// of a class with topology Node are part of the machine and stay.
+	CutStorage *NodeTarget `json:"cutStorage,omitempty"`
+	// HealStorage lets the node reach its volumes again: what is still mounted there, and
+	// was not fenced meanwhile, is written to again.
+	HealStorage *NodeTarget `json:"healStorage,omitempty"`
+	// StickContainers lets neither SIGTERM nor SIGKILL end what runs of a pod, as where it
+	// waits in the kernel for a disk.
+	StickContainers *PodTarget `json:"stickContainers,omitempty"`
+	// FreeContainers lets the signals through, also those that came meanwhile.
+	FreeContainers *PodTarget `json:"freeContainers,omitempty"`
+	// HangRuntime lets a node's container runtime answer nobody. What runs there runs on;
+	// the kubelet can start, stop and see nothing, and the node is soon not ready.
+	HangRuntime *NodeTarget `json:"hangRuntime,omitempty"`
+	// ResumeRuntime lets it go on.
+	ResumeRuntime *NodeTarget `json:"resumeRuntime,omitempty"`
+	// LieAboutStop: when the kubelet stops what runs of a pod, it is told that it has
+	// stopped, and it runs on until the machine's power goes. What follows is outside the
+	// trust boundary.
+	LieAboutStop *PodTarget `json:"lieAboutStop,omitempty"`
+	// SetAttachLimit changes how many volumes can be attached to a node.
+	SetAttachLimit *SetAttachLimit `json:"setAttachLimit,omitempty"`
+	// SetClock lets the clock of one machine jump, or run at another pace: what its kubelet
+	// and its runtime write down of times follows it. How long things take does not.
+	SetClock *SetClock `json:"setClock,omitempty"`
 }
 
 // After refers to another step.
@@ -529,8 +556,9 @@ type Violation struct {
 	// By is the identity ([namespace/]pod name) for S1 and S3, the claim's
 	// ([namespace/]name) for S2.
 	By string `json:"by"`
-	// Outside is the kind of the false assertion that it follows from, which puts it
-	// outside the trust boundary: Fenced, NodeRemoved or Attested; empty: inside.
+	// Outside is the kind of the false evidence that it follows from, which puts it outside
+	// the trust boundary: Fenced, NodeRemoved or Attested, whose word was false, or
+	// KubeletConfirmed or Observed of a runtime that lied; empty: inside.
 	Outside string `json:"outside,omitempty"`
 	// From is when it begins.
 	From *Moment `json:"from,omitempty"`

@@ -99,3 +99,23 @@ type Fence struct {
 	// Fails: the power switch says that it has done it, and has not.
 	Fails bool `json:"fails,omitempty"`
 }
+
+// SetAttachLimit finds a node and says how many volumes can be attached to it.
+type SetAttachLimit struct {
+	NodeTarget `json:",inline"`
+	// Limit is how many from now on: 1 to 1000. What is attached stays so.
+	Limit int `json:"limit"`
+	// Untold: only the storage knows; the node's CSINode object says what it said.
+	Untold bool `json:"untold,omitempty"`
+}
+
+// SetClock finds a node and says what becomes of its clock. What is absent is as with
+// every clock: no jump, the true pace.
+type SetClock struct {
+	NodeTarget `json:",inline"`
+	// Ahead is by how much it is ahead of the others from now on, and if negative behind.
+	Ahead metav1.Duration `json:"ahead,omitempty"`
+	// GainsPerMinute is by how much it goes fast from then on, and if negative slow: less
+	// than a minute to either side.
+	GainsPerMinute metav1.Duration `json:"gainsPerMinute,omitempty"`
+}

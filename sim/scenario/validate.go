@@ -27,7 +27,13 @@ var (
 	// order. A scenario may name a kind that no rule gives yet: it is then never found.
 	evidenceKinds  = []string{"NeverBound", "KubeletConfirmed", "Rebooted", "Fenced", "NodeRemoved", "Observed", "Attested"}
 	assertionKinds = []string{"Fenced", "NodeRemoved", "Attested"}
+	// runtimeKinds are proofs that hold as far as the node's runtime tells the truth.
+	runtimeKinds = []string{"KubeletConfirmed", "Observed"}
 )
+
+// outsideKinds are what can put a violation outside the trust boundary: a false
+// assertion, or a proof from a runtime that lied.
+func outsideKinds() []string { return slices.Concat(assertionKinds, runtimeKinds) }
 
 // IsAssertion says whether evidence of this kind rests on somebody's word. All other
 // evidence is proof.
@@ -350,6 +356,8 @@ var actionNames = []string{
 	"apply", "scale", "deleteObject", "loseAnswer", "loseRequest",
 	"freeze", "thaw", "replace", "partitionOneWay", "killContainers", "refuse", "dropWatch", "restartDriver",
 	"cordon", "drain", "fence", "unfence",
+	"cutStorage", "healStorage", "stickContainers", "freeContainers", "hangRuntime", "resumeRuntime", "lieAboutStop",
+	"setAttachLimit", "setClock",
 }
 
 // actions are the names of those that the step has.
@@ -361,6 +369,8 @@ func (s *Step) actions() []string {
 		s.Apply != nil, s.Scale != nil, s.DeleteObject != nil, s.LoseAnswer != nil, s.LoseRequest != nil,
 		s.Freeze != nil, s.Thaw != nil, s.Replace != nil, s.PartitionOneWay != nil, s.KillContainers != nil, s.Refuse != nil, s.DropWatch != nil, s.RestartDriver != nil,
 		s.Cordon != nil, s.Drain != nil, s.Fence != nil, s.Unfence != nil,
+		s.CutStorage != nil, s.HealStorage != nil, s.StickContainers != nil, s.FreeContainers != nil, s.HangRuntime != nil, s.ResumeRuntime != nil, s.LieAboutStop != nil,
+		s.SetAttachLimit != nil, s.SetClock != nil,
 	}
 	var names []string
 	for i, name := range actionNames {

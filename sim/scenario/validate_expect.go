@@ -71,8 +71,8 @@ func validateOutside(v *Violation, p *field.Path) field.ErrorList {
 	switch {
 	case v.Outside == "":
 		return nil
-	case !IsAssertion(v.Outside):
-		return field.ErrorList{field.NotSupported(p, v.Outside, assertionKinds)}
+	case !slices.Contains(outsideKinds(), v.Outside):
+		return field.ErrorList{field.NotSupported(p, v.Outside, outsideKinds())}
 	case v.Invariant == "S3":
 		return field.ErrorList{field.Forbidden(p, "S3 is never outside the trust boundary")}
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,6 +71,16 @@ func (s *Step) faultTargets() []target {
 		add(&f.NodeTarget, "fence")
 	}
 	add(s.Unfence, "unfence")
+	add(s.CutStorage, "cutStorage")
+	add(s.HealStorage, "healStorage")
+	add(s.HangRuntime, "hangRuntime")
+	add(s.ResumeRuntime, "resumeRuntime")
+	if l := s.SetAttachLimit; l != nil {
+		add(&l.NodeTarget, "setAttachLimit")
+	}
+	if c := s.SetClock; c != nil {
+		add(&c.NodeTarget, "setClock")
+	}
 	return targets
 }
 
@@ -156,11 +167,22 @@ func validateFault(s *Step, p *field.Path) field.ErrorList {
 	if t := s.Taint; t != nil {
 		errs = append(errs, validateTaint(t, p.Child("taint"))...)
 	}
-	if d := s.Delete; d != nil {
-		errs = append(errs, validateName(d.Pod, p.Child("delete", "pod"))...)
+	for _, of := range []struct {
+		action string
+		target *PodTarget
+	}{
+		{"delete", s.Delete}, {"stripFinalizers", s.StripFinalizers},
+		{"stickContainers", s.StickContainers}, {"freeContainers", s.FreeContainers}, {"lieAboutStop", s.LieAboutStop},
+	} {
+		if of.target != nil {
+			errs = append(errs, validateName(of.target.Pod, p.Child(of.action, "pod"))...)
+		}
 	}
-	if d := s.StripFinalizers; d != nil {
-		errs = append(errs, validateName(d.Pod, p.Child("stripFinalizers", "pod"))...)
+	if l := s.SetAttachLimit; l != nil && (l.Limit < 1 || l.Limit > AttachLimitMax) {
+		errs = append(errs, field.Invalid(p.Child("setAttachLimit", "limit"), l.Limit, inRange(1, AttachLimitMax)))
+	}
+	if c := s.SetClock; c != nil && c.GainsPerMinute.Abs() >= time.Minute {
+		errs = append(errs, field.Invalid(p.Child("setClock", "gainsPerMinute"), c.GainsPerMinute.Duration.String(), "must be less than a minute to either side"))
 	}
 	if d := s.DeleteTenancy; d != nil {
 		errs = append(errs, validateName(d.Pod, p.Child("deleteTenancy", "pod"))...)

@@ -509,12 +509,12 @@ func TestValidateExpectations(t *testing.T) {
 		},
 		"outside by a proof, by nothing that exists, and outside where nothing is": {
 			expect: map[Scheduler]Expectation{Holdfast: {Violations: []Violation{
-				{Invariant: "S1", By: "web-0", Outside: "KubeletConfirmed"}, {Invariant: "S1", By: "web-0", Outside: "Rumour"},
+				{Invariant: "S1", By: "web-0", Outside: "Rebooted"}, {Invariant: "S1", By: "web-0", Outside: "Rumour"},
 				{Invariant: "S3", By: "web-0", Outside: "Attested"},
 			}}},
 			want: []string{
-				`expect[holdfast].violations[0].outside: Unsupported value: "KubeletConfirmed": supported values: "Fenced", "NodeRemoved", "Attested"`,
-				`expect[holdfast].violations[1].outside: Unsupported value: "Rumour": supported values: "Fenced", "NodeRemoved", "Attested"`,
+				`expect[holdfast].violations[0].outside: Unsupported value: "Rebooted": supported values: "Fenced", "NodeRemoved", "Attested", "KubeletConfirmed", "Observed"`,
+				`expect[holdfast].violations[1].outside: Unsupported value: "Rumour": supported values: "Fenced", "NodeRemoved", "Attested", "KubeletConfirmed", "Observed"`,
 				`expect[holdfast].violations[2].outside: Forbidden: S3 is never outside the trust boundary`,
 			},
 		},

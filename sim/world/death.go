@@ -28,13 +28,13 @@ const (
 func (r *containerRuntime) die(uid types.UID, code int32, again time.Duration) error {
 	r.mu.Lock()
 	s := r.pods[uid]
-	running := s.runs() && !r.frozen.isShut()
+	running := s.runs() && !r.frozen.isShut() && !s.stuck.isShut()
 	if running && again > 0 {
 		s.dies = &death{code, again}
 	}
 	r.mu.Unlock()
 	if !running {
-		return errors.New("none of its containers runs")
+		return errors.New("none of its containers runs, or nothing can end them")
 	}
 	r.exit(uid, s, code)
 	return nil
@@ -47,7 +47,7 @@ func (r *containerRuntime) dieLater(uid types.UID, s *sandbox) {
 		return
 	}
 	r.machine.running.Go(func() {
-		if sleep(powered, d.after) == nil && r.frozen.pass(powered) == nil {
+		if sleep(powered, d.after) == nil && r.signalled(powered, s) == nil {
 			r.exit(uid, s, d.code)
 		}
 	})

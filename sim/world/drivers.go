@@ -126,13 +126,13 @@ func (d driver) object() *storagev1.CSIDriver {
 
 // onNode is what the driver's node plugin says of a node in the CSINode object.
 // Only a driver that attaches can have a limit.
-func (d driver) onNode(spec NodeSpec) storagev1.CSINodeDriver {
-	on := storagev1.CSINodeDriver{Name: d.name, NodeID: spec.Name}
+func (d driver) onNode(m *machine) storagev1.CSINodeDriver {
+	on := storagev1.CSINodeDriver{Name: d.name, NodeID: m.spec.Name}
 	if d.topologyKey != "" {
 		on.TopologyKeys = []string{d.topologyKey}
 	}
-	if d.attachRequired && spec.AttachLimit > 0 {
-		on.Allocatable = &storagev1.VolumeNodeResources{Count: new(int32(spec.AttachLimit))}
+	if limit := m.attachLimit.Load(); d.attachRequired && limit > 0 {
+		on.Allocatable = &storagev1.VolumeNodeResources{Count: new(limit)}
 	}
 	return on
 }

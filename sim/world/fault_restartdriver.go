@@ -45,7 +45,7 @@ func (f RestartDriver) apply(ctx context.Context, w *World) error {
 func (w *World) setDrivers(ctx context.Context, m *machine, drivers []driver) error {
 	on := []storagev1.CSINodeDriver{}
 	for _, d := range drivers {
-		on = append(on, d.onNode(m.spec))
+		on = append(on, d.onNode(m))
 	}
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"drivers": on}})
 	if err != nil {

@@ -116,7 +116,7 @@ func (r *containerRuntime) takeUp(pod *corev1.Pod, bootID string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sandboxes++
-	s := &sandbox{ready: true, ip: cmp.Or(pod.Status.PodIP, r.machine.podIP(r.sandboxes)), stops: stoppingOf(pod), stopped: make(chan struct{})}
+	s := newSandbox(pod, cmp.Or(pod.Status.PodIP, r.machine.podIP(r.sandboxes)))
 	var processes []Process
 	for _, spec := range pod.Spec.Containers {
 		c := container{name: spec.Name, id: containerID(pod.UID, spec.Name, r.sandboxes), started: startOf(pod)}

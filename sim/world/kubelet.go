@@ -51,6 +51,8 @@ type kubelet struct {
 	reports *reports
 	status  nodeStatus
 
+	// runtimeSeen is when the runtime last answered; nil: it was not asked yet.
+	runtimeSeen atomic.Pointer[time.Time]
 	// refused is why the latest attempt to register failed.
 	refused atomic.Pointer[error]
 	// registered is closed once the API has the node with this kubelet's status,
@@ -116,6 +118,7 @@ func (k *kubelet) start(ctx context.Context, bootID string) {
 		}
 		k.renewLeaseUntil(ctx)
 	})
+	k.running.Go(func() { k.askRuntimeUntil(ctx) })
 	k.running.Go(func() { k.watchPodsUntil(ctx) })
 	k.running.Go(func() { k.syncLoop(ctx) })
 	k.running.Go(func() { k.reports.sendUntil(ctx) })
@@ -136,7 +139,7 @@ func (k *kubelet) stop() {
 
 // syncLoop hands the pods that the source reports to their workers.
 func (k *kubelet) syncLoop(ctx context.Context) {
-	for {
+	for k.awaitRuntime(ctx) == nil {
 		select {
 		case u := <-k.config.updates:
 			k.handle(ctx, u)

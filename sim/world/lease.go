@@ -90,7 +90,7 @@ func (k *kubelet) renewLease(ctx context.Context, lease *coordinationv1.Lease) *
 
 // leaseNow is the lease as of this moment. Its owner is the Node, set once.
 func (k *kubelet) leaseNow(ctx context.Context, base *coordinationv1.Lease) *coordinationv1.Lease {
-	name, duration, now := k.machine.spec.Name, int32(leaseSeconds), metav1.NowMicro()
+	name, duration, now := k.machine.spec.Name, int32(leaseSeconds), metav1.NewMicroTime(k.machine.clock.now())
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: corev1.NamespaceNodeLease}}
 	if base != nil {
 		lease = base.DeepCopy()

@@ -26,8 +26,10 @@ type ledger struct {
 	mounts    map[mount]mountState
 	told      State
 	// attachLimits are how many disks the storage attaches to a node; absent: any
-	// number. They never change.
+	// number.
 	attachLimits map[string]int
+	// cutOff are the nodes that do not reach the disks behind the network.
+	cutOff map[string]bool
 }
 
 type processKey struct {
@@ -82,6 +84,7 @@ func newLedger(observe Observer) *ledger {
 		mounts:    map[mount]mountState{},
 
 		attachLimits: map[string]int{},
+		cutOff:       map[string]bool{},
 	}
 }
 
@@ -120,6 +123,19 @@ func (l *ledger) ends(node string, uid types.UID) {
 	l.change(func() {
 		maps.DeleteFunc(l.processes, func(k processKey, _ Process) bool { return k.node == node && k.pod == uid })
 		maps.DeleteFunc(l.mounts, func(m mount, s mountState) bool { return m.node == node && m.uid == uid && s == inContainers })
+	})
+}
+
+// denies records that a node's runtime says of the processes of a pod that they have
+// ended, and that they run on.
+func (l *ledger) denies(node string, uid types.UID) {
+	l.change(func() {
+		for k, p := range l.processes {
+			if k.node == node && k.pod == uid {
+				p.Denied = true
+				l.processes[k] = p
+			}
+		}
 	})
 }
 
@@ -174,6 +190,9 @@ func (l *ledger) refuses(handle, node string) error {
 	if l.attached[attachment{handle, node}] {
 		return nil
 	}
+	if !l.reaches(node, d) {
+		return status.Errorf(codes.DeadlineExceeded, "disk %s: node %s does not answer the storage", handle, node)
+	}
 	onNode := 0
 	for _, a := range slices.SortedFunc(maps.Keys(l.attached), compareAttachments) {
 		if a.disk == handle && d.singleNode() {
@@ -187,6 +206,35 @@ func (l *ledger) refuses(handle, node string) error {
 		return status.Errorf(codes.ResourceExhausted, "disk %s: node %s has %d disks, as many as it can", handle, node, onNode)
 	}
 	return nil
+}
+
+// setAttachLimit says how many disks the storage attaches to a node from now on.
+func (l *ledger) setAttachLimit(node string, limit int) {
+	l.change(func() { l.attachLimits[node] = limit })
+}
+
+// cutsStorage records that a node reaches the disks behind the network no more, or again.
+func (l *ledger) cutsStorage(node string, cut bool) {
+	l.change(func() {
+		if cut {
+			l.cutOff[node] = true
+		} else {
+			delete(l.cutOff, node)
+		}
+	})
+}
+
+// reaches says whether what a node asks of a disk gets there at all. It is called with
+// the lock held.
+func (l *ledger) reaches(node string, d disk) bool {
+	return !l.cutOff[node] || d.class.Topology == Node
+}
+
+// reachable says whether what a node asks of a disk gets there at all.
+func (l *ledger) reachable(node, handle string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reaches(node, l.disks[handle])
 }
 
 // detaches takes a disk from a node, whether or not it is mounted there.
@@ -239,8 +287,8 @@ func (l *ledger) snapshot() State {
 		// A mount outlives the detach of a disk whose storage does not fence: the
 		// node goes on writing through the path that it has. What is not attached is
 		// never cut off at all.
-		reaches := !d.class.driver().attachRequired || !d.class.DetachFences || l.attached[attachment{m.disk, m.node}]
-		if reaches && !m.readOnly && runs[processKey{node: m.node, pod: m.uid}] {
+		open := !d.class.driver().attachRequired || !d.class.DetachFences || l.attached[attachment{m.disk, m.node}]
+		if open && l.reaches(m.node, d) && !m.readOnly && runs[processKey{node: m.node, pod: m.uid}] {
 			s.Writers = append(s.Writers, Writer{
 				Disk: m.disk, ClaimNamespace: d.claimNamespace, Claim: d.claim, AccessModes: d.accessModes,
 				Node: m.node, Namespace: m.namespace, Pod: m.pod, PodUID: m.uid,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -18,6 +19,11 @@ type machine struct {
 	index int
 	// offset shifts its periodic work against that of the others.
 	offset time.Duration
+	// attachLimit is how many disks its drivers say can be attached to it; 0: they do
+	// not say.
+	attachLimit atomic.Int32
+	// clock is the time of day that it writes down.
+	clock clock
 	// inCloud: it is a cloud's instance.
 	inCloud bool
 	ledger  *ledger
@@ -57,6 +63,7 @@ func newMachine(w *World, spec NodeSpec, index int, offset time.Duration) (*mach
 		inCloud: w.config.Cloud, rest: w.config.REST, running: &w.running,
 	}
 	m.drivers = spec.runsOn(w.storage.drivers)
+	m.attachLimit.Store(int32(spec.AttachLimit))
 	m.mounts = newMounts(spec.Name, w.ledger)
 	m.runtime = newContainerRuntime(m)
 	if spec.Given != nil {

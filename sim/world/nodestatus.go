@@ -81,11 +81,15 @@ func (k *kubelet) setNodeStatus(s *corev1.NodeStatus) {
 	}
 	s.VolumesInUse = k.volumes.inUse(s.VolumesInUse)
 
-	now := metav1.Now()
+	now := k.now()
 	setNodeCondition(s, now, corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available")
 	setNodeCondition(s, now, corev1.NodeDiskPressure, corev1.ConditionFalse, "KubeletHasNoDiskPressure", "kubelet has no disk pressure")
 	setNodeCondition(s, now, corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID", "kubelet has sufficient PID available")
-	setNodeCondition(s, now, corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status")
+	if err := k.runtimeErrors(); err != nil {
+		setNodeCondition(s, now, corev1.NodeReady, corev1.ConditionFalse, "KubeletNotReady", err.Error())
+	} else {
+		setNodeCondition(s, now, corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status")
+	}
 }
 
 func setNodeCondition(s *corev1.NodeStatus, now metav1.Time, of corev1.NodeConditionType, status corev1.ConditionStatus, reason, message string) {

@@ -270,7 +270,7 @@ func fillTerminated(pod *corev1.Pod, status corev1.PodStatus) corev1.PodStatus {
 // mergeStatus is what the kubelet writes over what the API has: conditions of
 // others are kept, and a pod does not become terminal while a container could
 // still run (pkg/kubelet/status/status_manager.go, mergePodStatus).
-func mergeStatus(inAPI, ours corev1.PodStatus, couldRun bool) corev1.PodStatus {
+func mergeStatus(inAPI, ours corev1.PodStatus, couldRun bool, now metav1.Time) corev1.PodStatus {
 	merged := *ours.DeepCopy()
 	merged.Conditions = nil
 	for _, c := range inAPI.Conditions {
@@ -294,7 +294,7 @@ func mergeStatus(inAPI, ours corev1.PodStatus, couldRun bool) corev1.PodStatus {
 		}
 		for _, of := range []corev1.PodConditionType{corev1.PodReady, corev1.ContainersReady} {
 			if c := podCondition(merged.Conditions, of); c != nil && c.Status == corev1.ConditionTrue {
-				c.Status, c.Reason, c.LastTransitionTime = corev1.ConditionFalse, reason, seconds(metav1.Now())
+				c.Status, c.Reason, c.LastTransitionTime = corev1.ConditionFalse, reason, seconds(now)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func states(of ...corev1.ContainerState) []corev1.ContainerStatus {
@@ -56,10 +57,10 @@ func TestFact1_6_NoTerminalPhaseWhileContainersCouldRun(t *testing.T) {
 	inAPI := corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}}
 	ours := corev1.PodStatus{Phase: corev1.PodFailed, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}
 
-	if got := mergeStatus(inAPI, ours, true); got.Phase != corev1.PodRunning {
+	if got := mergeStatus(inAPI, ours, true, metav1.Now()); got.Phase != corev1.PodRunning {
 		t.Errorf("got %s while a container could run", got.Phase)
 	}
-	got := mergeStatus(inAPI, ours, false)
+	got := mergeStatus(inAPI, ours, false, metav1.Now())
 	if got.Phase != corev1.PodFailed {
 		t.Errorf("got %s, want Failed", got.Phase)
 	}

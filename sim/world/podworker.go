@@ -209,10 +209,12 @@ func (w *podWorker) relist(ctx context.Context) error {
 	w.mu.Lock()
 	wait := relistPeriod - time.Since(w.stepped)
 	w.mu.Unlock()
-	if wait <= 0 {
-		return ctx.Err()
+	if wait > 0 {
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
 	}
-	return sleep(ctx, wait)
+	return w.kubelet.machine.runtime.hung.pass(ctx)
 }
 
 func (w *podWorker) nextUpdate(ctx context.Context) error {

@@ -96,7 +96,7 @@ func (k *kubelet) initialNode() *corev1.Node {
 func (k *kubelet) csiNode(node *corev1.Node) *storagev1.CSINode {
 	drivers := []storagev1.CSINodeDriver{}
 	for _, d := range k.machine.drivers {
-		drivers = append(drivers, d.onNode(k.machine.spec))
+		drivers = append(drivers, d.onNode(k.machine))
 	}
 	return &storagev1.CSINode{
 		ObjectMeta: metav1.ObjectMeta{

@@ -77,7 +77,7 @@ func (r *reports) put(pod *corev1.Pod, status corev1.PodStatus, finished bool) {
 		old = p.status
 	}
 
-	now := seconds(metav1.Now())
+	now := seconds(r.kubelet.now())
 	for i := range status.Conditions {
 		c := &status.Conditions[i]
 		if !kubeletOwns(c.Type) {
@@ -174,7 +174,7 @@ func (r *reports) send(ctx context.Context, p report) error {
 		return nil
 	}
 
-	merged := mergeStatus(pod.Status, p.status, r.kubelet.couldRun(p.uid))
+	merged := mergeStatus(pod.Status, p.status, r.kubelet.couldRun(p.uid), r.kubelet.now())
 	if !equality.Semantic.DeepEqual(pod.Status, merged) {
 		// The UID in the patch makes the write fail for another pod of that name.
 		patch, err := patchBetween(

@@ -6,19 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-)
-
-// StopSecondsAnnotation on a pod says how long its containers take to stop after
-// SIGTERM: whole seconds, or NeverStops. Absent: 1.
-const (
-	StopSecondsAnnotation = "sim.holdfast.dev/stop-seconds"
-	NeverStops            = "never"
 )
 
 // startTime is what a sandbox and its containers take to come up.
@@ -44,6 +36,8 @@ type containerRuntime struct {
 	forgets bool
 	// frozen is shut while nothing on the machine goes on.
 	frozen gate
+	// hung is shut while the runtime answers nobody.
+	hung gate
 
 	mu sync.Mutex
 	// powered ends with the power.
@@ -67,6 +61,15 @@ type sandbox struct {
 	containers []container
 	// dies is how its containers end by themselves, again and again; nil: they do not.
 	dies *death
+	// stuck is shut while no signal ends them; killed says that SIGKILL was sent.
+	stuck  *gate
+	killed bool
+	// lies: the runtime will say that it has stopped them, and will not have.
+	lies bool
+}
+
+func newSandbox(pod *corev1.Pod, ip string) *sandbox {
+	return &sandbox{ready: true, ip: ip, stops: stoppingOf(pod), stopped: make(chan struct{}), stuck: &gate{}}
 }
 
 func (s *sandbox) runs() bool {
@@ -88,30 +91,6 @@ type container struct {
 
 func (c container) running() bool { return c.finished.IsZero() }
 
-// stopping is how containers take SIGTERM.
-type stopping struct {
-	never bool
-	after time.Duration
-}
-
-// stoppingOf reads the pod's annotation; an unreadable one counts as absent.
-func stoppingOf(pod *corev1.Pod) stopping {
-	said := pod.Annotations[StopSecondsAnnotation]
-	if said == NeverStops {
-		return stopping{never: true}
-	}
-	if s, err := strconv.ParseUint(said, 10, 31); err == nil {
-		return stopping{after: time.Duration(s) * time.Second}
-	}
-	return stopping{after: time.Second}
-}
-
-// heeds says whether a container that got SIGTERM when it was asked ends by itself
-// up to that time.
-func (s stopping) heeds(asked, until time.Time) bool {
-	return !s.never && !asked.Add(s.after).After(until)
-}
-
 func newContainerRuntime(m *machine) *containerRuntime {
 	return &containerRuntime{machine: m, forgets: m.spec.RuntimeForgets, pods: map[types.UID]*sandbox{}}
 }
@@ -126,13 +105,13 @@ func (r *containerRuntime) start(ctx context.Context, pod *corev1.Pod) error {
 	if err := sleep(ctx, startTime); err != nil {
 		return err
 	}
-	if err := r.frozen.pass(ctx); err != nil {
+	if err := r.answers(ctx); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sandboxes++
-	s := &sandbox{ready: true, ip: r.machine.podIP(r.sandboxes), stops: stoppingOf(pod), stopped: make(chan struct{})}
+	s := newSandbox(pod, r.machine.podIP(r.sandboxes))
 	if old := r.pods[pod.UID]; old != nil && old.ready {
 		// Its containers ended by themselves: the sandbox is still there.
 		s.ip, s.dies = old.ip, old.dies
@@ -140,7 +119,7 @@ func (r *containerRuntime) start(ctx context.Context, pod *corev1.Pod) error {
 	now := time.Now()
 	var processes []Process
 	for _, c := range pod.Spec.Containers {
-		next := container{name: c.Name, id: containerID(pod.UID, c.Name, r.sandboxes), started: now}
+		next := container{name: c.Name, id: containerID(pod.UID, c.Name, r.sandboxes), started: r.machine.clock.now()}
 		if before := r.pods[pod.UID].container(c.Name); before != nil {
 			next.attempt, next.before = before.attempt+1, before
 		}
@@ -175,6 +154,9 @@ func (s *sandbox) container(name string) *container {
 // returns when none of them runs. When ctx ends first, nobody sends SIGKILL any
 // more; those that heed SIGTERM stop all the same.
 func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.Duration) error {
+	if err := r.hung.pass(ctx); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	s := r.pods[uid]
 	if !s.runs() {
@@ -189,13 +171,13 @@ func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.D
 		s.asked = now
 		if powered := r.powered; !s.stops.never {
 			r.machine.running.Go(func() {
-				if sleep(powered, s.stops.after) == nil && r.frozen.pass(powered) == nil {
-					r.exit(uid, s, exitStopped)
+				if sleep(powered, s.stops.after) == nil && r.signalled(powered, s) == nil {
+					r.stop(uid, s)
 				}
 			})
 		}
 	}
-	heeds := s.stops.heeds(s.asked, now.Add(grace))
+	heeds := s.stops.heeds(s.asked, now.Add(grace)) && !s.stuck.isShut()
 	r.mu.Unlock()
 
 	if heeds {
@@ -203,8 +185,13 @@ func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.D
 		case <-s.stopped:
 		case <-ctx.Done():
 		}
-	} else if sleep(ctx, grace) == nil && r.frozen.pass(ctx) == nil {
-		r.exit(uid, s, exitKilled)
+	} else if sleep(ctx, grace) == nil && r.answers(ctx) == nil {
+		r.mu.Lock()
+		s.killed = true
+		r.mu.Unlock()
+		if r.signalled(ctx, s) == nil {
+			r.stop(uid, s)
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -215,20 +202,56 @@ func (r *containerRuntime) kill(ctx context.Context, uid types.UID, grace time.D
 	return nil
 }
 
+// answers returns once the runtime does what it is asked.
+func (r *containerRuntime) answers(ctx context.Context) error {
+	if err := r.frozen.pass(ctx); err != nil {
+		return err
+	}
+	return r.hung.pass(ctx)
+}
+
+// signalled returns once a signal can take effect.
+func (r *containerRuntime) signalled(ctx context.Context, s *sandbox) error {
+	if err := s.stuck.pass(ctx); err != nil {
+		return err
+	}
+	return r.frozen.pass(ctx)
+}
+
+// stop ends what runs of a sandbox because it was asked to, or lets the runtime say so.
+// Who has been sent SIGKILL too ends by that one.
+func (r *containerRuntime) stop(uid types.UID, s *sandbox) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	code, end := int32(exitStopped), r.machine.ledger.ends
+	if s.killed {
+		code = exitKilled
+	}
+	if s.lies {
+		end = r.machine.ledger.denies
+	}
+	r.end(uid, s, code, end)
+}
+
 // exit ends what runs of a sandbox.
 func (r *containerRuntime) exit(uid types.UID, s *sandbox, code int32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.end(uid, s, code, r.machine.ledger.ends)
+}
+
+// end is called with the lock held.
+func (r *containerRuntime) end(uid types.UID, s *sandbox, code int32, truly func(node string, uid types.UID)) {
 	if !s.runs() {
 		return
 	}
 	for i := range s.containers {
 		if c := &s.containers[i]; c.running() {
-			c.finished, c.exitCode = time.Now(), code
+			c.finished, c.exitCode = r.machine.clock.now(), code
 		}
 	}
 	close(s.stopped)
-	r.machine.ledger.ends(r.machine.spec.Name, uid)
+	truly(r.machine.spec.Name, uid)
 }
 
 // losePower ends everything at once. Nobody is left to take note of it.
@@ -242,7 +265,7 @@ func (r *containerRuntime) losePower() {
 		}
 		for i := range s.containers {
 			if c := &s.containers[i]; c.running() {
-				c.finished, c.lost = time.Now(), true
+				c.finished, c.lost = r.machine.clock.now(), true
 			}
 		}
 		close(s.stopped)
@@ -258,13 +281,14 @@ func (r *containerRuntime) boot(powered context.Context, bootID string) {
 	defer r.mu.Unlock()
 	r.powered, r.bootID = powered, bootID
 	r.frozen.open()
+	r.hung.open()
 	if r.forgets {
 		clear(r.pods)
 	}
 	for _, s := range r.pods {
 		for i := range s.containers {
 			if c := &s.containers[i]; c.lost {
-				c.lost, c.finished, c.exitCode, c.reason = false, time.Now(), exitUnknown, reasonUnknown
+				c.lost, c.finished, c.exitCode, c.reason = false, r.machine.clock.now(), exitUnknown, reasonUnknown
 			}
 		}
 	}

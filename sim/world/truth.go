@@ -29,6 +29,8 @@ type Process struct {
 	// BootID tells the boot of the machine in which it runs.
 	BootID  string
 	Started time.Time
+	// Denied: it runs, and the node's runtime says that it has ended.
+	Denied bool
 }
 
 // Writer is a live write path from a running pod on a node to a disk.

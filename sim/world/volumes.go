@@ -322,6 +322,9 @@ func (v *volumes) mountOne(ctx context.Context, volume podVolume) error {
 	if v.kubelet.machine.plugins.isShut() {
 		return fmt.Errorf("volume %s: driver %s is not registered", volume.handle, volume.driver)
 	}
+	if !v.mounts.ledger.reachable(v.kubelet.machine.spec.Name, volume.handle) {
+		return fmt.Errorf("volume %s: the storage does not answer", volume.handle)
+	}
 	if volume.attachable {
 		name := attachmentName(volume.driver, volume.handle, v.kubelet.machine.spec.Name)
 		attachment, err := v.kubelet.api.StorageV1().VolumeAttachments().Get(ctx, name, metav1.GetOptions{})
