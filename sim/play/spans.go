@@ -77,6 +77,8 @@ func lasting(s *scenario.Step) (undoes, lasts bool) {
 		return s.Taint.Remove, !s.Taint.Remove
 	case s.StartScheduler != nil:
 		return false, s.StartScheduler.RunsFor == nil
+	case s.LagWatches != nil:
+		return true, s.LagWatches.By.Duration != 0
 	case s.SetClock != nil:
 		return true, s.SetClock.Ahead.Duration != 0 || s.SetClock.GainsPerMinute.Duration != 0
 	}

@@ -116,6 +116,7 @@ var actions = []struct {
 	{func(s *scenario.Step) bool { return s.ResumeRuntime != nil }, (*steps).resumeRuntime},
 	{func(s *scenario.Step) bool { return s.LieAboutStop != nil }, (*steps).lieAboutStop},
 	{func(s *scenario.Step) bool { return s.SetAttachLimit != nil }, (*steps).setAttachLimit},
+	{func(s *scenario.Step) bool { return s.LagWatches != nil }, (*steps).lagWatches},
 	{func(s *scenario.Step) bool { return s.SetClock != nil }, (*steps).setClock},
 }
 

@@ -32,7 +32,11 @@ func (p *steps) onNode(ctx context.Context, s *scenario.Step, t *scenario.NodeTa
 func (p *steps) restartKubelet(ctx context.Context, s *scenario.Step) error {
 	k := s.RestartKubelet
 	return p.onNode(ctx, s, &k.NodeTarget, func(node string) world.Fault {
-		return world.RestartKubelet{Node: node, DownFor: k.DownFor.Duration}
+		rejects := make([]string, 0, len(k.Rejects))
+		for _, pod := range k.Rejects {
+			rejects = append(rejects, scenario.QualifiedName(pod))
+		}
+		return world.RestartKubelet{Node: node, DownFor: k.DownFor.Duration, Rejects: rejects, LooksAfter: k.LooksAfter.Duration}
 	})
 }
 

@@ -45,6 +45,12 @@ func (p *steps) setAttachLimit(ctx context.Context, s *scenario.Step) error {
 	})
 }
 
+func (p *steps) lagWatches(ctx context.Context, s *scenario.Step) error {
+	return p.onNode(ctx, s, &s.LagWatches.NodeTarget, func(node string) world.Fault {
+		return world.LagWatches{Node: node, By: s.LagWatches.By.Duration}
+	})
+}
+
 func (p *steps) setClock(ctx context.Context, s *scenario.Step) error {
 	c := s.SetClock
 	return p.onNode(ctx, s, &c.NodeTarget, func(node string) world.Fault {

@@ -133,7 +133,7 @@ func (s *Storage) describe() string {
 func (s *Step) describeFault() string {
 	switch {
 	case s.RestartKubelet != nil:
-		return fmt.Sprintf("restart the kubelet of %s, away for %s", s.RestartKubelet.describe(), words(s.RestartKubelet.DownFor))
+		return s.RestartKubelet.describeRestart()
 	case s.Crash != nil:
 		return "take the power from " + s.Crash.describe()
 	case s.PowerOn != nil:
@@ -222,10 +222,25 @@ func (s *Step) describeMachine() string {
 		return fmt.Sprintf("the storage attaches %d volumes to %s, and nobody is told", s.SetAttachLimit.Limit, s.SetAttachLimit.describe())
 	case s.SetAttachLimit != nil:
 		return fmt.Sprintf("the storage attaches %d volumes to %s", s.SetAttachLimit.Limit, s.SetAttachLimit.describe())
+	case s.LagWatches != nil && s.LagWatches.By.Duration == 0:
+		return "the watches of " + s.LagWatches.describe() + " deliver in time again"
+	case s.LagWatches != nil:
+		return fmt.Sprintf("the watches of %s deliver %s late", s.LagWatches.describe(), s.LagWatches.By.Duration)
 	case s.SetClock != nil:
 		return s.SetClock.describeClock()
 	}
 	return ""
+}
+
+func (k *RestartKubelet) describeRestart() string {
+	text := fmt.Sprintf("restart the kubelet of %s, away for %s", k.describe(), words(k.DownFor))
+	if len(k.Rejects) > 0 {
+		text += ", which then rejects " + strings.Join(k.Rejects, ", ")
+	}
+	if k.LooksAfter.Duration > 0 {
+		text += fmt.Sprintf(", which sees what runs %s later", k.LooksAfter.Duration)
+	}
+	return text
 }
 
 func (c *SetClock) describeClock() string {

@@ -43,7 +43,7 @@ var families = []struct {
 	{"node", []string{"crash", "powerOn", "reboot", "terminate", "freeze", "thaw", "replace", "setClock"}},
 	{"network", []string{"partition", "partitionOneWay", "heal", "cutStorage", "healStorage"}},
 	{"kubelet", []string{"restartKubelet", "killContainers", "stickContainers", "freeContainers", "hangRuntime", "resumeRuntime", "lieAboutStop"}},
-	{"api", []string{"stallWatch", "resumeWatch", "dropWatch", "loseRequest", "loseAnswer", "refuse"}},
+	{"api", []string{"stallWatch", "resumeWatch", "lagWatches", "dropWatch", "loseRequest", "loseAnswer", "refuse"}},
 	{"storage", []string{"storage", "restartDriver", "setAttachLimit"}},
 	{"scheduler", []string{"restartScheduler", "startScheduler"}},
 	{"operators", []string{"delete", "forceDelete", "stripFinalizers", "deleteTenancy", "deleteNode", "taint", "cordon", "drain", "attest", "apply", "scale", "deleteObject"}},

@@ -182,10 +182,13 @@ func TestDescribe(t *testing.T) {
 		"the runtime will say that web-0 has stopped, and it will not have": {LieAboutStop: &PodTarget{Pod: "web-0"}},
 		"the storage attaches 1 volumes to node a-0":                        {SetAttachLimit: &SetAttachLimit{NodeTarget: NodeTarget{Node: "a-0"}, Limit: 1}},
 		"the storage attaches 2 volumes to node a-0, and nobody is told":    {SetAttachLimit: &SetAttachLimit{NodeTarget: NodeTarget{Node: "a-0"}, Limit: 2, Untold: true}},
-		"set the clock of node a-0 right":                                   {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}}},
-		"set the clock of node a-0 1m0s ahead":                              {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, Ahead: *minutes(1)}},
-		"set the clock of node a-0 1m0s back, and it loses 30s a minute":    {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, Ahead: *minutes(-1), GainsPerMinute: metav1.Duration{Duration: -30 * time.Second}}},
-		"set the clock of node a-0 right, and it gains 30s a minute":        {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, GainsPerMinute: metav1.Duration{Duration: 30 * time.Second}}},
+		"the watches of node a-0 deliver 1m0s late":                         {LagWatches: &LagWatches{NodeTarget: NodeTarget{Node: "a-0"}, By: *minutes(1)}},
+		"the watches of node a-0 deliver in time again":                     {LagWatches: &LagWatches{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"restart the kubelet of node a-0, away for 10s, which then rejects web-0, db-0, which sees what runs 1m0s later": {RestartKubelet: &RestartKubelet{NodeTarget: NodeTarget{Node: "a-0"}, Rejects: []string{"web-0", "db-0"}, LooksAfter: *minutes(1)}},
+		"set the clock of node a-0 right":                                {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}}},
+		"set the clock of node a-0 1m0s ahead":                           {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, Ahead: *minutes(1)}},
+		"set the clock of node a-0 1m0s back, and it loses 30s a minute": {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, Ahead: *minutes(-1), GainsPerMinute: metav1.Duration{Duration: -30 * time.Second}}},
+		"set the clock of node a-0 right, and it gains 30s a minute":     {SetClock: &SetClock{NodeTarget: NodeTarget{Node: "a-0"}, GainsPerMinute: metav1.Duration{Duration: 30 * time.Second}}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			setStepDefaults(&step)
@@ -210,7 +213,7 @@ func TestEveryActionIsKnownEverywhere(t *testing.T) {
 		Cordon: &Cordon{}, Drain: &NodeTarget{}, Fence: &Fence{}, Unfence: &NodeTarget{},
 		CutStorage: &NodeTarget{}, HealStorage: &NodeTarget{}, StickContainers: &PodTarget{}, FreeContainers: &PodTarget{},
 		HangRuntime: &NodeTarget{}, ResumeRuntime: &NodeTarget{}, LieAboutStop: &PodTarget{},
-		SetAttachLimit: &SetAttachLimit{}, SetClock: &SetClock{},
+		SetAttachLimit: &SetAttachLimit{}, LagWatches: &LagWatches{}, SetClock: &SetClock{},
 	}
 	if got := full.actions(); !slices.Equal(got, actionNames) {
 		t.Errorf("got %v, want %v", got, actionNames)

@@ -306,6 +306,9 @@ type Step struct {
 	LieAboutStop *PodTarget `json:"lieAboutStop,omitempty"`
 	// SetAttachLimit changes how many volumes can be attached to a node.
 	SetAttachLimit *SetAttachLimit `json:"setAttachLimit,omitempty"`
+	// LagWatches lets the watches of a node deliver late, as those of an API server do whose
+	// cache lags; what it asks otherwise is answered with what is so.
+	LagWatches *LagWatches `json:"lagWatches,omitempty"`
 	// SetClock lets the clock of one machine jump, or run at another pace: what its kubelet
 	// and its runtime write down of times follows it. How long things take does not.
 	SetClock *SetClock `json:"setClock,omitempty"`
@@ -334,6 +337,12 @@ type RestartKubelet struct {
 	NodeTarget `json:",inline"`
 	// DownFor is how long no kubelet runs; 10s if absent.
 	DownFor *metav1.Duration `json:"downFor,omitempty"`
+	// Rejects are pods, [namespace/]name, that the next kubelet does not admit any more,
+	// as where the labels of its node have changed.
+	Rejects []string `json:"rejects,omitempty"`
+	// LooksAfter is for how long from its start the next kubelet does not see what runs.
+	// What the API calls failed or succeeded it takes for ended then.
+	LooksAfter metav1.Duration `json:"looksAfter,omitempty"`
 }
 
 // Reboot finds a node and says how long its machine is without power.

@@ -119,3 +119,10 @@ type SetClock struct {
 	// than a minute to either side.
 	GainsPerMinute metav1.Duration `json:"gainsPerMinute,omitempty"`
 }
+
+// LagWatches finds a node and says how late its watches deliver.
+type LagWatches struct {
+	NodeTarget `json:",inline"`
+	// By is how much later; 0s: no later any more.
+	By metav1.Duration `json:"by"`
+}

@@ -357,7 +357,7 @@ var actionNames = []string{
 	"freeze", "thaw", "replace", "partitionOneWay", "killContainers", "refuse", "dropWatch", "restartDriver",
 	"cordon", "drain", "fence", "unfence",
 	"cutStorage", "healStorage", "stickContainers", "freeContainers", "hangRuntime", "resumeRuntime", "lieAboutStop",
-	"setAttachLimit", "setClock",
+	"setAttachLimit", "lagWatches", "setClock",
 }
 
 // actions are the names of those that the step has.
@@ -370,7 +370,7 @@ func (s *Step) actions() []string {
 		s.Freeze != nil, s.Thaw != nil, s.Replace != nil, s.PartitionOneWay != nil, s.KillContainers != nil, s.Refuse != nil, s.DropWatch != nil, s.RestartDriver != nil,
 		s.Cordon != nil, s.Drain != nil, s.Fence != nil, s.Unfence != nil,
 		s.CutStorage != nil, s.HealStorage != nil, s.StickContainers != nil, s.FreeContainers != nil, s.HangRuntime != nil, s.ResumeRuntime != nil, s.LieAboutStop != nil,
-		s.SetAttachLimit != nil, s.SetClock != nil,
+		s.SetAttachLimit != nil, s.LagWatches != nil, s.SetClock != nil,
 	}
 	var names []string
 	for i, name := range actionNames {

@@ -78,6 +78,9 @@ func (s *Step) faultTargets() []target {
 	if l := s.SetAttachLimit; l != nil {
 		add(&l.NodeTarget, "setAttachLimit")
 	}
+	if l := s.LagWatches; l != nil {
+		add(&l.NodeTarget, "lagWatches")
+	}
 	if c := s.SetClock; c != nil {
 		add(&c.NodeTarget, "setClock")
 	}
@@ -159,7 +162,14 @@ func validateRefuse(r *Refuse, p *field.Path) field.ErrorList {
 func validateFault(s *Step, p *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if k := s.RestartKubelet; k != nil {
-		errs = append(errs, validateDownFor(k.DownFor, p.Child("restartKubelet"))...)
+		p := p.Child("restartKubelet")
+		errs = append(errs, validateDownFor(k.DownFor, p)...)
+		if k.LooksAfter.Duration < 0 {
+			errs = append(errs, field.Invalid(p.Child("looksAfter"), k.LooksAfter.Duration.String(), "must not be negative"))
+		}
+		for i, pod := range k.Rejects {
+			errs = append(errs, validateName(pod, p.Child("rejects").Index(i))...)
+		}
 	}
 	if r := s.Reboot; r != nil {
 		errs = append(errs, validateDownFor(r.DownFor, p.Child("reboot"))...)
@@ -180,6 +190,9 @@ func validateFault(s *Step, p *field.Path) field.ErrorList {
 	}
 	if l := s.SetAttachLimit; l != nil && (l.Limit < 1 || l.Limit > AttachLimitMax) {
 		errs = append(errs, field.Invalid(p.Child("setAttachLimit", "limit"), l.Limit, inRange(1, AttachLimitMax)))
+	}
+	if l := s.LagWatches; l != nil && l.By.Duration < 0 {
+		errs = append(errs, field.Invalid(p.Child("lagWatches", "by"), l.By.Duration.String(), "must not be negative"))
 	}
 	if c := s.SetClock; c != nil && c.GainsPerMinute.Abs() >= time.Minute {
 		errs = append(errs, field.Invalid(p.Child("setClock", "gainsPerMinute"), c.GainsPerMinute.Duration.String(), "must be less than a minute to either side"))

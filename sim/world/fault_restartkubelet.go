@@ -14,6 +14,11 @@ type RestartKubelet struct {
 	Node string
 	// DownFor is how long no kubelet runs.
 	DownFor time.Duration
+	// Rejects are pods that the next kubelet does not admit any more, as namespace/name.
+	Rejects []string
+	// LooksAfter is for how long from its start the next kubelet does not see what runs:
+	// its first relist is not over, or the runtime's lists fail.
+	LooksAfter time.Duration
 }
 
 func (f RestartKubelet) apply(_ context.Context, w *World) error {
@@ -33,6 +38,7 @@ func (f RestartKubelet) apply(_ context.Context, w *World) error {
 	if err != nil {
 		return err
 	}
+	next.rejects, next.sees.after = f.Rejects, f.LooksAfter
 	m.kubelet.stop()
 	m.kubelet = next
 	m.link.thaw() // A kubelet that hung has ended.

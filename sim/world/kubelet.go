@@ -53,6 +53,12 @@ type kubelet struct {
 
 	// runtimeSeen is when the runtime last answered; nil: it was not asked yet.
 	runtimeSeen atomic.Pointer[time.Time]
+	// rejects are the pods that it does not admit.
+	rejects []string
+	// sees is whether it sees yet what runs.
+	sees sight
+	// housekept once it has looked for what runs of pods that it does not know.
+	housekept atomic.Bool
 	// refused is why the latest attempt to register failed.
 	refused atomic.Pointer[error]
 	// registered is closed once the API has the node with this kubelet's status,
@@ -98,6 +104,7 @@ func newKubelet(m *machine) (*kubelet, error) {
 // start lets the kubelet run until ctx ends or it is stopped.
 func (k *kubelet) start(ctx context.Context, bootID string) {
 	k.bootID = bootID
+	k.sees.from = time.Now().Add(k.sees.after)
 	ctx, k.end = context.WithCancel(ctx)
 	k.machine.running.Go(func() {
 		<-ctx.Done()
@@ -152,7 +159,9 @@ func (k *kubelet) syncLoop(ctx context.Context) {
 func (k *kubelet) handle(ctx context.Context, u podUpdate) {
 	for _, pod := range u.pods {
 		switch u.op {
-		case opAdd, opUpdate, opDelete:
+		case opAdd:
+			k.add(ctx, pod)
+		case opUpdate, opDelete:
 			k.worker(ctx, pod).update(pod, false)
 		case opRemove:
 			if w := k.knownWorker(pod.UID); w != nil {
@@ -186,11 +195,14 @@ func (k *kubelet) knownWorker(uid types.UID) *podWorker {
 	return k.workers[uid]
 }
 
-// couldRun says whether a container of the pod may still run, as far as its
-// worker knows.
+// couldRun says whether a container of the pod may still run, as far as the kubelet
+// knows: a pod without a worker may until it has looked for such (pkg/kubelet/
+// pod_workers.go, CouldHaveRunningContainers).
 func (k *kubelet) couldRun(uid types.UID) bool {
-	w := k.knownWorker(uid)
-	return w != nil && !w.isTerminated()
+	if w := k.knownWorker(uid); w != nil {
+		return !w.isTerminated()
+	}
+	return !k.housekept.Load()
 }
 
 // housekeepingPeriod is how often what is left of removed pods is cleared away.
@@ -215,10 +227,21 @@ func (k *kubelet) housekeep(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for uid, w := range k.workers {
-		if w.isFinished() && !k.config.has(uid) {
+		switch pod := k.config.get(uid); {
+		case !w.isFinished():
+		case pod == nil:
 			delete(k.workers, uid)
 			k.machine.runtime.forget(uid)
+		case w.orphan && pod.DeletionTimestamp != nil && isTerminal(pod.Status.Phase):
+			// What ran of it was killed without it: there is still something to report.
+			k.takeAsEnded(ctx, pod, k.machine.runtime.status(uid))
 		}
+	}
+	// By now every pod that it was told of has a worker (SyncKnownPods), and only then it
+	// looks at what runs.
+	k.housekept.Store(true)
+	if k.sees.nothing() {
+		return
 	}
 	for _, uid := range k.orphans() {
 		w := newOrphanWorker(ctx, k, uid)
@@ -228,21 +251,28 @@ func (k *kubelet) housekeep(ctx context.Context) {
 }
 
 // orphans are the pods of which something runs, and of which neither the API nor
-// this kubelet knows. What is mounted of them is taken away by another loop. It is called with the lock held.
+// this kubelet knows, or which it has rejected. What is mounted of them is taken away by
+// another loop. It is called with the lock held.
 func (k *kubelet) orphans() []types.UID {
 	return slices.DeleteFunc(k.machine.runtime.running(), func(uid types.UID) bool {
-		return k.workers[uid] != nil || k.config.has(uid)
+		pod := k.config.get(uid)
+		return k.workers[uid] != nil || pod != nil && !k.rejected(pod)
 	})
 }
 
 // report tells the API what runs of a pod, in its own time. With over, no
 // container runs and none will be started.
 func (k *kubelet) report(pod *corev1.Pod, over bool) {
+	k.reportOf(pod, k.machine.runtime.status(pod.UID), over)
+}
+
+// reportOf is report, by what the kubelet thinks that runs or ran.
+func (k *kubelet) reportOf(pod *corev1.Pod, ran sandbox, over bool) {
 	old, ok := k.reports.get(pod.UID)
 	if !ok {
 		old = pod.Status
 	}
-	status := generateStatus(pod, k.machine.runtime.status(pod.UID), old, over)
+	status := generateStatus(pod, ran, old, over)
 	status.HostIP = k.machine.nodeIP()
 	status.HostIPs = []corev1.HostIP{{IP: status.HostIP}}
 	k.reports.set(pod, status)

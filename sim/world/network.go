@@ -42,6 +42,8 @@ type link struct {
 	frozen bool
 	// lostFrom and lostTo: only what the node sends, or is sent, vanishes.
 	lostFrom, lostTo bool
+	// watchesLag is how much later arrives what watches deliver.
+	watchesLag time.Duration
 	// healed is closed while nothing vanishes; outward and inward while nothing does
 	// that the node sends, or is sent.
 	healed, outward, inward chan struct{}
@@ -216,7 +218,7 @@ func (c *connection) watch(ctx, life context.Context, req *http.Request) (*http.
 		release()
 		return nil, err
 	}
-	response.Body = &stream{ReadCloser: response.Body, connection: c, ctx: ctx, life: life, release: release}
+	response.Body = &stream{ReadCloser: newLagging(ctx, life, response.Body, c.link), connection: c, ctx: ctx, life: life, release: release}
 	return response, nil
 }
 

@@ -29,6 +29,8 @@ type podWorker struct {
 	// grace in seconds; 0 until the end is asked for.
 	grace                             int64
 	terminating, terminated, finished bool
+	// orphan: it was made without a pod.
+	orphan bool
 	// stepped is when the last step ended.
 	stepped time.Time
 }
@@ -43,7 +45,7 @@ func newPodWorker(ctx context.Context, k *kubelet, pod *corev1.Pod) *podWorker {
 // runs of it or is mounted for it (pkg/kubelet/pod_workers.go, a RunningPod).
 func newOrphanWorker(ctx context.Context, k *kubelet, uid types.UID) *podWorker {
 	w := newPodWorker(ctx, k, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: uid}})
-	w.terminating, w.grace = true, orphanGrace
+	w.terminating, w.grace, w.orphan = true, orphanGrace, true
 	return w
 }
 
@@ -208,6 +210,9 @@ func (w *podWorker) terminate(ctx context.Context) error {
 func (w *podWorker) relist(ctx context.Context) error {
 	w.mu.Lock()
 	wait := relistPeriod - time.Since(w.stepped)
+	if !w.terminated {
+		wait = max(wait, time.Until(w.kubelet.sees.from))
+	}
 	w.mu.Unlock()
 	if wait > 0 {
 		if err := sleep(ctx, wait); err != nil {

@@ -37,6 +37,8 @@ type report struct {
 	version, sent int
 	// finished: nothing of the pod is left on the machine.
 	finished bool
+	// rejected: the kubelet did not admit the pod.
+	rejected bool
 }
 
 func newReports(k *kubelet) *reports {
@@ -67,6 +69,22 @@ func (r *reports) finish(pod *corev1.Pod) {
 		status = pod.Status
 	}
 	r.put(pod, fillTerminated(pod, status), true)
+}
+
+// reject sets the status of a pod that the kubelet does not admit.
+func (r *reports) reject(pod *corev1.Pod, status corev1.PodStatus) {
+	r.set(pod, status)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.byPod[pod.UID].rejected = true
+}
+
+// rejected says whether the kubelet did not admit a pod.
+func (r *reports) rejected(uid types.UID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.byPod[uid]
+	return p != nil && p.rejected
 }
 
 func (r *reports) put(pod *corev1.Pod, status corev1.PodStatus, finished bool) {

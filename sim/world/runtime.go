@@ -332,7 +332,9 @@ func (r *containerRuntime) status(uid types.UID) sandbox {
 func (r *containerRuntime) forget(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.pods, uid)
+	if !r.pods[uid].runs() {
+		delete(r.pods, uid)
+	}
 }
 
 // containerID names a container of the nth sandbox of its machine.
