@@ -90,7 +90,7 @@ func recorded(phase v1alpha1.Phase) *v1alpha1.Tenancy {
 
 func heldRecord(by, message string) *v1alpha1.Tenancy {
 	r := recorded(v1alpha1.InDoubt)
-	r.Status, _ = tenancy.Hold(r, by, message, start)
+	r.Status, _ = tenancy.Hold(r, oldUID, by, message, start)
 	return r
 }
 

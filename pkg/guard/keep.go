@@ -62,11 +62,12 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 		// It was said when the final object was there, which knew more than its absence.
 		return record, nil
 	}
-	held, err := g.store.Hold(ctx, id, holder(t), holdMessage(record, verdict), now)
+	held, err := g.store.Hold(ctx, id, t.uid, holder(t), holdMessage(record, verdict), now)
 	if err != nil {
 		return nil, fmt.Errorf("tenancy %s, holding: %w", id, err)
 	}
-	if before, after := heldCondition(record), heldCondition(held); after != nil && !sameHold(before, after) {
+	// Another replica may have closed it meanwhile: then nothing was written.
+	if before, after := heldCondition(record), heldCondition(held); wasHeld(held) && incarnationOf(held).PodUID == t.uid && !sameHold(before, after) {
 		klog.FromContext(ctx).V(2).Info("Held", "podUID", t.uid, "by", after.Reason, "why", after.Message)
 		g.announceHold(id, t, live, after.Message)
 	}

@@ -116,7 +116,7 @@ func transitions() map[string]transition {
 			return status, err
 		},
 		"Hold": func(r *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
-			status, _ := Hold(r, v1alpha1.HeldByGuard, "The kubelet is silent.", later)
+			status, _ := Hold(r, own, v1alpha1.HeldByGuard, "The kubelet is silent.", later)
 			return status, nil
 		},
 	}
@@ -554,7 +554,7 @@ func TestHold(t *testing.T) {
 	}
 	step := func(by, message string, at time.Time, wantChanged bool, want metav1.Condition) {
 		t.Helper()
-		status, changed := Hold(record, by, message, at)
+		status, changed := Hold(record, own, by, message, at)
 		if changed != wantChanged {
 			t.Errorf("%s at %v: changed=%v, want %v", by, at, changed, wantChanged)
 		}
@@ -577,6 +577,23 @@ func TestHold(t *testing.T) {
 	}
 	if got := held(closed); got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.NotHeld || got.LastTransitionTime != metav1.NewTime(later) {
 		t.Errorf("closing left the condition at %+v", got)
+	}
+}
+
+// Of two guards one may say that it holds when the other one has released: nobody would
+// ever take it back.
+func TestHoldOfWhatIsNotHeldAnyMoreChangesNothing(t *testing.T) {
+	for name, record := range map[string]*v1alpha1.Tenancy{
+		"over":                recordIn(v1alpha1.Over, own),
+		"another incarnation": recordIn(v1alpha1.Occupied, other),
+		"vacant":              recordIn(v1alpha1.Vacant, ""),
+		"no record":           nil,
+	} {
+		before := record.DeepCopy()
+		status, changed := Hold(record, own, v1alpha1.HeldByGuard, "silent", now)
+		if changed || record != nil && !reflect.DeepEqual(status, before.Status) {
+			t.Errorf("%s: changed: %t, status %+v", name, changed, status)
+		}
 	}
 }
 

@@ -257,12 +257,17 @@ func Close(record *v1alpha1.Tenancy, ev v1alpha1.Evidence) (v1alpha1.TenancyStat
 // Hold writes HeldCondition and tells whether that changed it: by is HeldByGuard,
 // HeldByScheduler or NotHeld. The condition's transition time says since when the
 // identity is held, whichever line of defence holds it. A nil record has no
-// condition to write.
-func Hold(record *v1alpha1.Tenancy, by, message string, now time.Time) (status v1alpha1.TenancyStatus, changed bool) {
+// condition to write. Nor does a record that has the incarnation as over by now, or
+// speaks of another one: somebody else was quicker, and nobody would take back what is
+// said of it here.
+func Hold(record *v1alpha1.Tenancy, podUID types.UID, by, message string, now time.Time) (status v1alpha1.TenancyStatus, changed bool) {
 	if record == nil {
 		return v1alpha1.TenancyStatus{}, false
 	}
 	status = *record.Status.DeepCopy()
+	if inc := status.Incarnation; inc == nil || inc.PodUID != podUID || !Unclean(record) {
+		return status, false
+	}
 	return status, setHeld(&status, by, message, now)
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
@@ -108,9 +109,9 @@ func (s *Store) Close(ctx context.Context, id identity.Identity, ev v1alpha1.Evi
 }
 
 // Hold writes the condition that says who holds the identity and why; see tenancy.Hold.
-func (s *Store) Hold(ctx context.Context, id identity.Identity, by, message string, now time.Time) (*v1alpha1.Tenancy, error) {
+func (s *Store) Hold(ctx context.Context, id identity.Identity, podUID types.UID, by, message string, now time.Time) (*v1alpha1.Tenancy, error) {
 	return s.Update(ctx, id, func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
-		status, _ := tenancy.Hold(record, by, message, now)
+		status, _ := tenancy.Hold(record, podUID, by, message, now)
 		return status, nil
 	})
 }

@@ -340,7 +340,7 @@ func TestOneLifeOfARecord(t *testing.T) {
 	step("observe", v1alpha1.Occupied, record, err)
 	record, err = doubt(ctx, s)
 	step("doubt", v1alpha1.InDoubt, record, err)
-	record, err = s.Hold(ctx, web0, v1alpha1.HeldByGuard, "The kubelet is silent.", now)
+	record, err = s.Hold(ctx, web0, first.PodUID, v1alpha1.HeldByGuard, "The kubelet is silent.", now)
 	step("hold", v1alpha1.InDoubt, record, err)
 	if err := s.Attest(ctx, web0, v1alpha1.Attestation{PodUID: first.PodUID, Reason: "powered off", By: "ops"}); err != nil {
 		t.Fatal(err)
