@@ -47,10 +47,11 @@ func flagsIn(n ast.Node) []string {
 
 func TestFlagsAreThoseOfTheSimulator(t *testing.T) {
 	for heading, functions := range map[string][]string{
-		"Flags of holdfast sim run":    {"newRunCommand", "addFlag"},
-		"Flags of holdfast sim diff":   {"newDiffCommand"},
-		"Flags of holdfast sim fuzz":   {"newFuzzCommand"},
-		"Flags of holdfast sim shrink": {"newShrinkCommand"},
+		"Flags of holdfast sim run":     {"newRunCommand", "addFlag"},
+		"Flags of holdfast sim diff":    {"newDiffCommand"},
+		"Flags of holdfast sim fuzz":    {"newFuzzCommand"},
+		"Flags of holdfast sim shrink":  {"newShrinkCommand"},
+		"Flags of holdfast sim explore": {"newExploreCommand"},
 	} {
 		var documented []string
 		for _, cell := range first(rows(t, heading)) {

@@ -108,15 +108,17 @@ func TestCheckersShareNoCodeWithWhatTheyCheck(t *testing.T) {
 				continue
 			}
 			if slices.Contains(forbiddenToCheck, own) {
-				t.Errorf("sim/check reaches %s through %s", own, pkg)
+				t.Errorf("a checker reaches %s through %s", own, pkg)
 			}
 			visit(own)
 		}
 	}
-	if all["sim/check"] == nil {
-		t.Fatal("there is no package sim/check")
+	for _, checker := range []string{"sim/check", "sim/explore/model"} {
+		if all[checker] == nil {
+			t.Fatalf("there is no package %s", checker)
+		}
+		visit(checker)
 	}
-	visit("sim/check")
 }
 
 func TestPackagesAreNamedAfterWhatTheyAreFor(t *testing.T) {

@@ -16,7 +16,7 @@ func newSimCommand() *cobra.Command {
 		Long: `Play what-if scenarios: the real API server, controllers and scheduler run inside
 this process, in virtual time, on modelled machines, networks and disks.`,
 	}
-	c.AddCommand(newRunCommand(), newDiffCommand(), newExportCommand(), newValidateCommand(), newSchemaCommand(), newFaultsCommand(), newFuzzCommand(), newShrinkCommand())
+	c.AddCommand(newRunCommand(), newDiffCommand(), newExportCommand(), newValidateCommand(), newSchemaCommand(), newFaultsCommand(), newFuzzCommand(), newShrinkCommand(), newExploreCommand())
 	return c
 }
 
