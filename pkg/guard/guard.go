@@ -79,6 +79,9 @@ type Guard struct {
 
 	// witness knows of which pods no container was ever reported.
 	witness *witness
+	// deletions are pods whose nodes were read when their deletion was first seen, and
+	// showed no boot that was not on the record.
+	deletions *uids
 	// readers are pods of which it is known that no claim of theirs has a single writer.
 	readers *uids
 	// answers are what kubelets said of incarnations in doubt.
@@ -127,6 +130,7 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 		tenancies:        externalversions.NewSharedInformerFactory(holdfast, 0).Holdfast().V1alpha1().Tenancies().Informer(),
 		nodes:            newNodeWatch(kube, o.Clock, o.Args.NodeRemoval),
 		witness:          newWitness(),
+		deletions:        newUIDs(deletionsMax),
 		readers:          newUIDs(readersMax),
 		answers:          newKubeletAnswers(),
 		adoption:         newAdoption(),

@@ -29,6 +29,10 @@ const lateReportAllowance = 10 * time.Second
 // sign: within the twelve times an hour that L3 allows.
 const doubtRecheck = 6 * time.Minute
 
+// deletionsMax bounds how many deletions are remembered that wait for their kubelets. One
+// beyond it counts as seen when it is looked at again.
+const deletionsMax = 16384
+
 // keep is what follows from a verdict that holds: what was seen goes on the record,
 // and if the incarnation was to end and its kubelet is late or silent, so do the doubt
 // and what would release it.
@@ -36,8 +40,14 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 	now := g.clock.Now()
 	doubting := t.deletionAsked()
 	if patience := g.patience(record, t).Sub(now); patience > 0 {
-		doubting = false
-		g.queue.AddAfter(keyOf(record), patience)
+		onRecord, err := g.bootsOnRecord(ctx, record, t)
+		if err != nil {
+			return nil, err
+		}
+		if onRecord {
+			doubting = false
+			g.queue.AddAfter(keyOf(record), patience)
+		}
 	}
 	observed, err := g.observe(ctx, id, record, t, doubting)
 	if beyondRecording(err) {
@@ -91,9 +101,26 @@ func (g *Guard) patience(record *v1alpha1.Tenancy, t tenant) time.Time {
 	return heldFrom(t)
 }
 
+// bootsOnRecord reports whether the nodes show no boot but those on the record. At the
+// first sight of the deletion they are read live, and that is remembered: a boot that
+// shows after it is a later one, whenever the doubt is written.
+func (g *Guard) bootsOnRecord(ctx context.Context, record *v1alpha1.Tenancy, t tenant) (bool, error) {
+	inc := record.Status.Incarnation
+	if g.deletions.has(t.uid) {
+		return !unknownBoot(inc, g.nodes.around(nodeNamesOf(inc))), nil
+	}
+	nodes, err := g.liveNodes(ctx, nodeNamesOf(inc))
+	if err != nil || unknownBoot(inc, nodes) {
+		return false, err
+	}
+	g.deletions.add(t.uid)
+	return true, nil
+}
+
 // observe puts on the record what the object and the nodes show, and the doubt if there
-// is one. Then the nodes are read live first: only a boot that is reported after that can
-// be a later one (docs/kubernetes-facts.md §1.5).
+// is one. Unless that was done at the first sight of the deletion, the nodes are read live
+// before it: only a boot that is reported after that can be a later one
+// (docs/kubernetes-facts.md §1.5).
 func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alpha1.Tenancy, t tenant, doubting bool) (*v1alpha1.Tenancy, error) {
 	seen, err := g.observations(ctx, record, t, doubting)
 	if err != nil {
@@ -108,13 +135,20 @@ func (g *Guard) observe(ctx context.Context, id identity.Identity, record *v1alp
 				seen[i].BootID = ""
 			}
 		}
-		status, err := tenancy.ObserveAll(record, t.uid, seen...)
-		if err != nil || !doubting {
-			return status, err
+		doubt := func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
+			return tenancy.Doubt(record, t.uid, g.clock.Now())
 		}
-		record = record.DeepCopy()
-		record.Status = status
-		return tenancy.Doubt(record, t.uid, g.clock.Now())
+		see := func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
+			return tenancy.ObserveAll(record, t.uid, seen...)
+		}
+		switch {
+		case !doubting:
+			return see(record)
+		case g.deletions.has(t.uid):
+			return tenancy.Then(record, doubt, see)
+		default:
+			return tenancy.Then(record, see, doubt)
+		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tenancy %s, observing: %w", id, err)
@@ -137,8 +171,8 @@ func (g *Guard) observations(ctx context.Context, record *v1alpha1.Tenancy, t te
 		}
 	}
 	nodes := g.nodes.around(names)
-	firstSight := doubting && record.Status.Phase == v1alpha1.Occupied
-	if firstSight || record.Status.Phase == v1alpha1.InDoubt && unknownBoot(record.Status.Incarnation, nodes) {
+	firstSight := doubting && record.Status.Phase == v1alpha1.Occupied && !g.deletions.has(t.uid)
+	if firstSight || (doubting || record.Status.Phase == v1alpha1.InDoubt) && unknownBoot(record.Status.Incarnation, nodes) {
 		// A watch that is behind would show an old boot as a later one.
 		var err error
 		if nodes, err = g.liveNodes(ctx, names); err != nil {

@@ -104,3 +104,54 @@ func (c *cluster) fillInAndJudge(ran, away, released bool) error {
 		},
 	)
 }
+
+// TestABootAfterTheDeletionWasSeenIsALaterOne, also while the kubelet still has the time of
+// its grace period and nothing is written yet; but not for a guard that was not there.
+func TestABootAfterTheDeletionWasSeenIsALaterOne(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		var errs []error
+		for name, away := range map[string]bool{"the guard saw both": false, "the guard saw neither": true} {
+			c.id.Ordinal++
+			if err := c.bootAndJudge(away); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+func (c *cluster) bootAndJudge(away bool) error {
+	stop := c.guards()
+	defer func() { stop() }()
+	return steps(
+		func() error { return c.editNode("a", boots("boot-1")) },
+		c.bindPod,
+		func() error { return c.strip("example.com/other") },
+		func() error { return c.report(false) },
+		func() error {
+			time.Sleep(time.Second) // The guard has seen it.
+			if away {
+				stop()
+				stop = func() {}
+			}
+			return nil
+		},
+		func() error { return c.deletePod(3600) },
+		func() error { time.Sleep(time.Second); return nil },
+		func() error { return c.editNode("a", boots("boot-2")) },
+		func() error { time.Sleep(time.Second); return nil },
+		func() error {
+			if away {
+				stop = c.guards()
+				time.Sleep(time.Second)
+			}
+			return c.fillIn()
+		},
+		func() error {
+			if away {
+				return c.mustStay("not released", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return !is(r, v1alpha1.Over) && kept(p) })
+			}
+			return c.must("released", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return over(r, v1alpha1.KubeletConfirmed) })
+		},
+	)
+}

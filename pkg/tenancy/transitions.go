@@ -172,6 +172,19 @@ func ObserveAll(record *v1alpha1.Tenancy, podUID types.UID, seen ...Observation)
 	return next.Status, nil
 }
 
+// Then is one transition after another, in one write.
+func Then(record *v1alpha1.Tenancy, transitions ...func(*v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error)) (v1alpha1.TenancyStatus, error) {
+	next := record.DeepCopy()
+	for _, f := range transitions {
+		status, err := f(next)
+		if err != nil {
+			return v1alpha1.TenancyStatus{}, err
+		}
+		next.Status = status
+	}
+	return next.Status, nil
+}
+
 // observeNode puts on the record what was seen of one candidate node. In doubt, a
 // node that is not on the record stays off it: a pod that is being deleted is never
 // started, so what appears now cannot run it.
