@@ -39,6 +39,9 @@ type Subject struct {
 	// from when no container of it can have been reported, and none was. Else one counts
 	// as seen, whatever the object shows.
 	NeverStarted bool
+	// TakenOver: the node that the pod is bound to is another machine by now, as the
+	// function of that name tells. Then the pod's status is no word about its containers.
+	TakenOver bool
 	// Nodes is what is known now of the nodes on the record.
 	Nodes Nodes
 	// Kubelets are what kubelets answered since the deletion was seen, oldest first.
@@ -76,6 +79,9 @@ func FactsOf(s Subject) Facts {
 		f.Bound = boundTo != ""
 		f.Terminal = pod.Status.Phase == v1.PodFailed || pod.Status.Phase == v1.PodSucceeded
 		f.Containers = containersOf(pod)
+		if s.TakenOver && f.Containers == ContainersStopped {
+			f.Containers = ContainersUnknown
+		}
 		f.Filler = slices.ContainsFunc(statusesOf(pod), isFiller)
 		f.ContainerSeen = f.ContainerSeen || ContainerSeen(pod)
 		f.PhaseByKubelet = phaseByKubelet(pod.ManagedFields)

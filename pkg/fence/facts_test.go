@@ -158,6 +158,7 @@ func TestFinalStates(t *testing.T) {
 		pod         *v1.Pod
 		sight       Sight // SightLive if empty
 		unfollowed  bool  // nobody followed the pod from its beginning
+		takenOver   bool  // another machine has the name of its node by now
 		inc         *v1alpha1.Incarnation
 		attested    types.UID
 		wantRelease v1alpha1.EvidenceKind // empty: held
@@ -269,6 +270,14 @@ func TestFinalStates(t *testing.T) {
 		"the same, bound to a node that is not on the record": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2), func(p *v1.Pod) { p.Spec.NodeName = "node-b" }),
 			inc: rebootedRecord(secondBoot),
+		},
+		"its end is reported by the machine that has taken over the name": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(terminated("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(true), takenOver: true,
+		},
+		"filled in by the machine that has taken over the name": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(false), takenOver: true,
 		},
 		"filled in, and nobody has followed it from its beginning": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(filler("app")), sandbox(v1.ConditionFalse, 2)),
@@ -391,7 +400,7 @@ func TestFinalStates(t *testing.T) {
 			podBefore, incBefore := tc.pod.DeepCopy(), tc.inc.DeepCopy()
 
 			facts := FactsOf(Subject{
-				UID: uid, Pod: tc.pod, Sight: sight, Incarnation: tc.inc, NeverStarted: !tc.unfollowed,
+				UID: uid, Pod: tc.pod, Sight: sight, Incarnation: tc.inc, NeverStarted: !tc.unfollowed, TakenOver: tc.takenOver,
 				Nodes: Nodes{Booted: notShared}, Attestations: attestations,
 			})
 			if got := Judge(facts); got.Kind != tc.wantRelease {

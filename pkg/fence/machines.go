@@ -236,3 +236,22 @@ func StaleBoot(node *v1.Node) bool {
 	v, err := version.ParseGeneric(node.Status.NodeInfo.KubeletVersion)
 	return err != nil || !v.AtLeast(kubeletOfTrustedBoot)
 }
+
+// TakenOver tells whether a node's name has passed to another machine than one of that
+// name on which the incarnation may run. The kubelet there reports the end of every pod
+// that is bound to the name, and knows nothing of what the other machine started.
+func TakenOver(inc *v1alpha1.Incarnation, node *v1.Node) bool {
+	return inc != nil && node != nil && slices.ContainsFunc(inc.Nodes, func(c v1alpha1.CandidateNode) bool {
+		return c.Name == node.Name && isAnother(c, node)
+	})
+}
+
+// isAnother: a machine keeps its ID when its Node is made anew. Of a candidate that was
+// recorded without a UID nothing is known.
+func isAnother(c v1alpha1.CandidateNode, node *v1.Node) bool {
+	machine := MachineOf(node)
+	if c.UID == node.UID {
+		return c.Machine != "" && c.Machine != machine
+	}
+	return c.UID != "" && (machine == "" || c.Machine != machine)
+}

@@ -45,6 +45,39 @@ func fencedSight(name string) NodeSight {
 	return NodeSight{Name: name, Node: after, Taints: TaintWatch{}.Next(before).Next(after)}
 }
 
+func TestANodeIsTakenOverByAnotherMachineOnly(t *testing.T) {
+	named := func(uid types.UID, machine string) v1alpha1.CandidateNode {
+		return v1alpha1.CandidateNode{Name: "node-a", UID: uid, Machine: machine}
+	}
+	for name, tc := range map[string]struct {
+		candidates []v1alpha1.CandidateNode
+		machine    string // of the node, whose UID is "now"
+		want       bool
+	}{
+		"the same":                           {[]v1alpha1.CandidateNode{named("now", "m1")}, "m1", false},
+		"the same, and no machine has an ID": {[]v1alpha1.CandidateNode{named("now", "")}, "", false},
+		"its ID was not known at first":      {[]v1alpha1.CandidateNode{named("now", "")}, "m1", false},
+		"the machine registered anew":        {[]v1alpha1.CandidateNode{named("before", "m1")}, "m1", false},
+		"another machine":                    {[]v1alpha1.CandidateNode{named("before", "m1")}, "m2", true},
+		"another machine in one Node":        {[]v1alpha1.CandidateNode{named("now", "m1")}, "m2", true},
+		"another Node, and nobody has an ID": {[]v1alpha1.CandidateNode{named("before", "")}, "", true},
+		"both of them":                       {[]v1alpha1.CandidateNode{named("before", "m1"), named("now", "m2")}, "m2", true},
+		"of the one before nothing is known": {[]v1alpha1.CandidateNode{named("", "")}, "m1", false},
+		"another name":                       {[]v1alpha1.CandidateNode{{Name: "node-b", UID: "b", Machine: "m3"}}, "m1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a", UID: "now"}}
+			node.Status.NodeInfo.SystemUUID = tc.machine
+			if got := TakenOver(&v1alpha1.Incarnation{Nodes: tc.candidates}, node); got != tc.want {
+				t.Errorf("got %t, want %t", got, tc.want)
+			}
+		})
+	}
+	if TakenOver(nil, &v1.Node{}) || TakenOver(&v1alpha1.Incarnation{}, nil) {
+		t.Error("nobody has taken over from nobody")
+	}
+}
+
 func TestWhatIsKnownOfTheMachines(t *testing.T) {
 	type nodes = []v1alpha1.CandidateNode
 	silent := NodeSight{Name: "node-a", Node: silentNode("node-a", "uid-of-node-a", "node-a-boot-1")}

@@ -218,13 +218,30 @@ func (g *Guard) judge(ctx context.Context, record *v1alpha1.Tenancy, t tenant) (
 		subject.Kubelets = g.answers.get(t.uid)
 		verdict = g.rules.Judge(fence.FactsOf(subject))
 	}
+	var err error
+	if verdict.Kind == v1alpha1.KubeletConfirmed {
+		return g.confirmed(ctx, subject, verdict)
+	}
 	if verdict.Kind != v1alpha1.Fenced && verdict.Kind != v1alpha1.NodeRemoved {
 		return verdict, nil
 	}
-	var err error
 	if subject.Nodes, err = g.liveNodes(ctx, names); err != nil {
 		return fence.Verdict{}, err
 	}
+	return g.rules.Judge(fence.FactsOf(subject)), nil
+}
+
+// confirmed is the verdict once it is known whose kubelet it was that confirmed. A node
+// that is gone confirms nothing more, and what is written was written before.
+func (g *Guard) confirmed(ctx context.Context, subject fence.Subject, verdict fence.Verdict) (fence.Verdict, error) {
+	node, err := g.liveNode(ctx, subject.Pod.Spec.NodeName)
+	if err != nil {
+		return fence.Verdict{}, err
+	}
+	if !fence.TakenOver(subject.Incarnation, node) {
+		return verdict, nil
+	}
+	subject.TakenOver = true
 	return g.rules.Judge(fence.FactsOf(subject)), nil
 }
 

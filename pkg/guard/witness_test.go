@@ -155,3 +155,23 @@ func (c *cluster) bootAndJudge(away bool) error {
 		},
 	)
 }
+
+// TestTheKubeletOfAnotherMachineConfirmsNothing: the machine that the pod was bound to is
+// cut off and may have started it unreported, and another one has taken over its name.
+func TestTheKubeletOfAnotherMachineConfirmsNothing(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		return steps(
+			c.bindPod,
+			func() error { return c.strip("example.com/other") },
+			func() error { return c.deletePod(0) },
+			func() error { return c.kube.CoreV1().Nodes().Delete(c.ctx, "a", metav1.DeleteOptions{}) },
+			func() error { return c.createNode("a") },
+			func() error { time.Sleep(time.Second); return nil },
+			c.fillIn,
+			func() error {
+				return c.mustStay("held", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return is(r, v1alpha1.InDoubt) && kept(p) })
+			},
+		)
+	})
+}

@@ -325,6 +325,9 @@ func (x *Explorer) subjectOf(k judgement) fence.Subject {
 		return s
 	}
 	s.Incarnation, s.Attestations = record.Status.Incarnation, record.Spec.Attestations
+	if s.Pod != nil && k.life.Node > 0 {
+		s.TakenOver = fence.TakenOver(s.Incarnation, nodeObject(int(k.life.Node)-1, k.confirms))
+	}
 	if k.record.Phase != model.InDoubt {
 		return s
 	}
@@ -385,8 +388,10 @@ type judgement struct {
 	record         model.Record
 	nodes          [model.NodesMax]nodeKnown
 	answers        [model.NodesMax]model.Answers
-	live           bool
-	failed         string
+	// confirms is the Node that the pod is bound to, read live before a confirmation counts.
+	confirms model.Object
+	live     bool
+	failed   string
 }
 
 type nodeKnown struct {
@@ -410,6 +415,10 @@ func (x *Explorer) judgementOf(st *model.State, o, i int, sight fence.Sight, rec
 			Pod: l.Pod, Deleting: l.Deleting, Finalizer: l.Finalizer, Node: l.Node, Status: l.Status,
 			HadID: l.HadID, Phase: l.Phase, SandboxGone: l.SandboxGone, Unfollowed: l.Unfollowed, Attested: l.Attested,
 		}
+	}
+	if sight != fence.SightGone && l.Node > 0 {
+		now := st.Nodes[l.Node-1].Object
+		k.confirms = model.Object{Exists: now.Exists, UID: now.UID, Machine: now.Machine}
 	}
 	if record.Phase != model.InDoubt {
 		return k
