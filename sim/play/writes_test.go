@@ -102,9 +102,16 @@ func TestWhatAnOrdinalCostsInWrites(t *testing.T) {
 	}
 }
 
-// BenchmarkWrites gives the same for the report.
+// BenchmarkWrites gives the same for the report; of one side alone, what that side writes.
 func BenchmarkWrites(b *testing.B) {
 	for b.Loop() {
+		if sides := measuredSchedulers(b); len(sides) == 1 {
+			counts := writes(b, sides[0])
+			b.ReportMetric(float64(counts[0]), "first-writes/side")
+			b.ReportMetric(float64(counts[1]), "deletion-and-later-writes/side")
+			b.ReportMetric(float64(counts[2]), "deletion-writes/side")
+			continue
+		}
 		first, later, deletion := extraWrites(b)
 		b.ReportMetric(float64(first), "first-writes")
 		b.ReportMetric(float64(later), "later-writes")
