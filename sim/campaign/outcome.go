@@ -97,9 +97,6 @@ func planOf(file []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// endings are the steps that end a fault: they are no fault.
-var endings = []string{"powerOn", "thaw", "heal", "resumeWatch", "unfence"}
-
 // read takes from a run's report what a campaign counts.
 func (o *Outcome) read(s *scenario.Scenario, run *report.Run) {
 	o.Ended, o.Virtual = Played, run.Until
@@ -159,7 +156,7 @@ func (o *Outcome) readSteps(s *scenario.Scenario, run *report.Run) {
 		switch action := step.Action(); {
 		case failed[i]:
 			o.NotPlayed++
-		case !slices.Contains(endings, action):
+		case !scenario.Ends(action):
 			o.Bit[action]++
 		}
 	}
@@ -171,7 +168,7 @@ func heldIn(run *report.Run) map[string]int {
 	for _, h := range run.Holds {
 		met := map[string]bool{}
 		for _, f := range run.Faults {
-			if !slices.Contains(endings, f.Kind) && f.From.Duration <= orEnd(h.To, run) && h.From.Duration <= orEnd(f.To, run) {
+			if !scenario.Ends(f.Kind) && f.From.Duration <= orEnd(h.To, run) && h.From.Duration <= orEnd(f.To, run) {
 				met[familyOf(f.Kind)] = true
 			}
 		}

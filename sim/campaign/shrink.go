@@ -139,17 +139,8 @@ func only(timeline []scenario.Step, kept []unit) []scenario.Step {
 
 // mends says whether a step ends something, or makes it whole again.
 func mends(s *scenario.Step) bool {
-	switch {
-	case slices.Contains(endings, s.Action()), s.Attest != nil, s.Apply != nil:
-		return true
-	case s.Taint != nil:
-		return s.Taint.Remove
-	case s.Cordon != nil:
-		return s.Cordon.Undo
-	case s.Storage != nil:
-		return (s.Storage.Attach == "" || s.Storage.Attach == scenario.Work) && (s.Storage.Detach == "" || s.Storage.Detach == scenario.Work)
-	}
-	return false
+	undoes, lasts := s.Lasting()
+	return scenario.Ends(s.Action()) || undoes && !lasts || s.Attest != nil || s.Apply != nil
 }
 
 // ends says whether a later step ends what an earlier one began.

@@ -25,34 +25,12 @@ type span struct {
 	open  bool
 }
 
-// endedBy says which actions last, and which action ends them. The same action ends
-// what it had begun where it is given the opposite: storage that works, a taint taken.
-var endedBy = map[string]string{
-	"partition":  "heal",
-	"crash":      "powerOn",
-	"stallWatch": "resumeWatch",
-
-	"freeze":          "thaw",
-	"partitionOneWay": "heal",
-	"fence":           "unfence",
-	"cutStorage":      "healStorage",
-	"stickContainers": "freeContainers",
-	"hangRuntime":     "resumeRuntime",
-}
-
 // step notes a step that was played at this time, on this node if it found one.
 func (p *spans) step(s *scenario.Step, node string, at time.Duration) {
 	action := s.Action()
 	about := strings.TrimSpace(node + " " + aboutOf(s))
-	for begun, end := range endedBy {
-		if end == action {
-			p.end(begun, about, at, s.Describe())
-		}
-	}
-	undoes, lasts := lasting(s)
-	if undoes {
-		p.end(action, about, at, s.Describe())
-	}
+	undoes, lasts := s.Lasting()
+	p.end(func(kind string) bool { return scenario.EndedBy(kind) == action || undoes && kind == action }, about, at, s.Describe())
 	if lasts && p.isOpen(action, about) {
 		return // It is so already.
 	}
@@ -62,28 +40,6 @@ func (p *spans) step(s *scenario.Step, node string, at time.Duration) {
 		f.To = &to
 	}
 	p.all = append(p.all, f)
-}
-
-// lasting says of a step whether it lasts until another one, and whether it undoes an
-// earlier one of its own kind.
-func lasting(s *scenario.Step) (undoes, lasts bool) {
-	switch {
-	case s.Storage != nil:
-		works := func(a scenario.Answer) bool { return a == "" || a == scenario.Work }
-		return true, !works(s.Storage.Attach) || !works(s.Storage.Detach)
-	case s.Cordon != nil:
-		return s.Cordon.Undo, !s.Cordon.Undo
-	case s.Taint != nil:
-		return s.Taint.Remove, !s.Taint.Remove
-	case s.StartScheduler != nil:
-		return false, s.StartScheduler.RunsFor == nil
-	case s.LagWatches != nil:
-		return true, s.LagWatches.By.Duration != 0
-	case s.SetClock != nil:
-		return true, s.SetClock.Ahead.Duration != 0 || s.SetClock.GainsPerMinute.Duration != 0
-	}
-	_, lasts = endedBy[s.Action()]
-	return false, lasts
 }
 
 // aboutOf is what a step is about where that is no node alone.
@@ -129,10 +85,10 @@ func (p *spans) isOpen(kind, about string) bool {
 	return slices.ContainsFunc(p.all, func(f *span) bool { return f.open && f.Kind == kind && f.about == about })
 }
 
-// end ends what is open of a kind; about nothing: all of them.
-func (p *spans) end(kind, about string, at time.Duration, by string) {
+// end ends what is open of some kinds; about nothing: all of them.
+func (p *spans) end(kinds func(kind string) bool, about string, at time.Duration, by string) {
 	for _, f := range p.all {
-		if f.open && f.Kind == kind && (about == "" || f.about == about) {
+		if f.open && kinds(f.Kind) && (about == "" || f.about == about) {
 			to := metav1.Duration{Duration: at}
 			f.To, f.EndedBy, f.open = &to, by, false
 		}

@@ -132,10 +132,7 @@ func validateMoment(m *Moment, until time.Duration, p *field.Path) field.ErrorLi
 	if m == nil {
 		return nil
 	}
-	errs := validateLength(m.At.Duration, p.Child("at"))
-	if afterEnd(m.At.Duration, until) {
-		errs = append(errs, field.Invalid(p.Child("at"), m.At.Duration.String(), "after the end of the run, at "+until.String()))
-	}
+	errs := validateTime(&m.At, until, p.Child("at"))
 	return append(errs, validateLength(m.Within.Duration, p.Child("within"))...)
 }
 
