@@ -219,29 +219,20 @@ func (g *Guard) judge(ctx context.Context, record *v1alpha1.Tenancy, t tenant) (
 		verdict = g.rules.Judge(fence.FactsOf(subject))
 	}
 	var err error
-	if verdict.Kind == v1alpha1.KubeletConfirmed {
-		return g.confirmed(ctx, subject, verdict)
-	}
-	if verdict.Kind != v1alpha1.Fenced && verdict.Kind != v1alpha1.NodeRemoved {
+	switch verdict.Kind {
+	case v1alpha1.KubeletConfirmed:
+		// A node that is gone confirms nothing more, and what is written was written before.
+		var node *v1.Node
+		node, err = g.liveNode(ctx, t.pod.Spec.NodeName)
+		subject.TakenOver = fence.TakenOver(inc, node)
+	case v1alpha1.Fenced, v1alpha1.NodeRemoved:
+		subject.Nodes, err = g.liveNodes(ctx, names)
+	default:
 		return verdict, nil
 	}
-	if subject.Nodes, err = g.liveNodes(ctx, names); err != nil {
-		return fence.Verdict{}, err
-	}
-	return g.rules.Judge(fence.FactsOf(subject)), nil
-}
-
-// confirmed is the verdict once it is known whose kubelet it was that confirmed. A node
-// that is gone confirms nothing more, and what is written was written before.
-func (g *Guard) confirmed(ctx context.Context, subject fence.Subject, verdict fence.Verdict) (fence.Verdict, error) {
-	node, err := g.liveNode(ctx, subject.Pod.Spec.NodeName)
 	if err != nil {
 		return fence.Verdict{}, err
 	}
-	if !fence.TakenOver(subject.Incarnation, node) {
-		return verdict, nil
-	}
-	subject.TakenOver = true
 	return g.rules.Judge(fence.FactsOf(subject)), nil
 }
 

@@ -69,14 +69,15 @@ func (g *Guard) concerns(pod *v1.Pod) bool {
 	return g.minds(pod) || g.cachedRecord(keyOf(pod)) != nil
 }
 
+// podChanged takes in a state of a pod that the watch has brought, before it is judged.
 func (g *Guard) podChanged(obj any) {
 	if pod, ok := obj.(*v1.Pod); ok && g.concerns(pod) {
-		// Before it is judged.
 		g.witness.see(pod)
+		g.queue.Add(keyOf(pod))
 	}
-	g.podSeen(obj)
 }
 
+// podSeen has a pod judged once more of which nothing new was seen.
 func (g *Guard) podSeen(obj any) {
 	if pod, ok := obj.(*v1.Pod); ok && g.concerns(pod) {
 		g.queue.Add(keyOf(pod))

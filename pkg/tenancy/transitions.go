@@ -161,19 +161,22 @@ func Observe(record *v1alpha1.Tenancy, podUID types.UID, o Observation) (status 
 
 // ObserveAll is Observe for several things that were seen, one after the other.
 func ObserveAll(record *v1alpha1.Tenancy, podUID types.UID, seen ...Observation) (v1alpha1.TenancyStatus, error) {
-	next := record.DeepCopy()
-	for _, o := range seen {
-		status, _, err := Observe(next, podUID, o)
-		if err != nil {
-			return v1alpha1.TenancyStatus{}, err
+	all := make([]Transition, len(seen))
+	for i, o := range seen {
+		all[i] = func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error) {
+			status, _, err := Observe(record, podUID, o)
+			return status, err
 		}
-		next.Status = status
 	}
-	return next.Status, nil
+	return Then(record, all...)
 }
 
+// Transition computes the next status of a record. It must not change the record,
+// and is called again, on a fresh read, whenever another writer was faster.
+type Transition func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error)
+
 // Then is one transition after another, in one write.
-func Then(record *v1alpha1.Tenancy, transitions ...func(*v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error)) (v1alpha1.TenancyStatus, error) {
+func Then(record *v1alpha1.Tenancy, transitions ...Transition) (v1alpha1.TenancyStatus, error) {
 	next := record.DeepCopy()
 	for _, f := range transitions {
 		status, err := f(next)

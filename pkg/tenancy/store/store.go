@@ -41,10 +41,6 @@ var (
 	ErrTooManyAttestations = errors.New("too many attestations")
 )
 
-// Transition computes the next status of a record. It must not change the record,
-// and is called again, on a fresh read, whenever another writer was faster.
-type Transition func(record *v1alpha1.Tenancy) (v1alpha1.TenancyStatus, error)
-
 // Store reads and writes tenancies.
 type Store struct {
 	client versioned.Interface
@@ -81,7 +77,7 @@ func (s *Store) Get(ctx context.Context, id identity.Identity) (*v1alpha1.Tenanc
 // with the resourceVersion that was read; it starts again when another writer was
 // faster, at most AttemptsMax times. It returns the record as it then stands, and
 // writes nothing where f changes nothing. Without a record it returns ErrNoRecord.
-func (s *Store) Update(ctx context.Context, id identity.Identity, f Transition) (*v1alpha1.Tenancy, error) {
+func (s *Store) Update(ctx context.Context, id identity.Identity, f tenancy.Transition) (*v1alpha1.Tenancy, error) {
 	return s.update(ctx, id, false, f)
 }
 
@@ -179,7 +175,7 @@ func (s *Store) Collect(ctx context.Context, id identity.Identity, record *v1alp
 }
 
 // update is Update, and makes the record if create is true and there is none.
-func (s *Store) update(ctx context.Context, id identity.Identity, create bool, f Transition) (*v1alpha1.Tenancy, error) {
+func (s *Store) update(ctx context.Context, id identity.Identity, create bool, f tenancy.Transition) (*v1alpha1.Tenancy, error) {
 	return retry(ctx, id, func() (*v1alpha1.Tenancy, error) {
 		record, err := s.Get(ctx, id)
 		if err != nil {
