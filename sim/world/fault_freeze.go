@@ -1,9 +1,6 @@
 package world
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // Freeze stops a machine as SIGSTOP stops a process, or a hypervisor a machine that
 // it moves: nothing on it goes on, nothing answers, and nothing ends. Its processes
@@ -22,8 +19,8 @@ func (f Freeze) apply(_ context.Context, w *World) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.hasPower() {
-		return errors.New("the machine has no power")
+	if err := m.needPower(); err != nil {
+		return err
 	}
 	// What a kubelet does that hears nothing is to wait; what it had begun is the
 	// runtime's.

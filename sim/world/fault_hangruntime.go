@@ -1,9 +1,6 @@
 package world
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // HangRuntime lets a machine's container runtime answer nobody. Containers run on, and
 // those that were told to stop stop; but the kubelet can start, stop and see none. After
@@ -19,8 +16,8 @@ func (f HangRuntime) apply(_ context.Context, w *World) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.hasPower() {
-		return errors.New("the machine has no power")
+	if err := m.needPower(); err != nil {
+		return err
 	}
 	m.runtime.hung.shut()
 	return nil

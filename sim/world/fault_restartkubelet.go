@@ -28,8 +28,8 @@ func (f RestartKubelet) apply(_ context.Context, w *World) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.hasPower() {
-		return errors.New("the machine has no power")
+	if err := m.needPower(); err != nil {
+		return err
 	}
 	if m.runtime.frozen.isShut() {
 		return errors.New("the machine is frozen")

@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -84,6 +85,15 @@ func (m *machine) start(ctx context.Context) {
 
 // hasPower is called with the lock held.
 func (m *machine) hasPower() bool { return m.powered != nil && m.powered.Err() == nil }
+
+// needPower is the error of what can only be done to a machine that runs. It is called
+// with the lock held.
+func (m *machine) needPower() error {
+	if !m.hasPower() {
+		return errors.New("the machine has no power")
+	}
+	return nil
+}
 
 // switchOn boots the machine. It is called with the lock held and no power.
 func (m *machine) switchOn() {
