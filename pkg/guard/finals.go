@@ -12,19 +12,26 @@ import (
 // dropped: its incarnation counts as gone without a last word, and holds.
 const finalsMax = 4096
 
+// handledMax bounds how many of those that were handled are still remembered.
+const handledMax = 1024
+
 // finals keeps the objects of DELETED events until they are handled: nothing else
 // shows any more how a pod ended. Tombstones of a relist do not belong here, for
 // they are not final.
+//
+// Those that were handled are remembered for a while: a scheduler that is slow may open
+// the record of a pod only after its last word was heard, and nobody will say it again.
 type finals struct {
-	mu    sync.Mutex
-	limit int
+	mu      sync.Mutex
+	limit   int
+	handled *recent[*v1.Pod]
 	// order has all of them, oldest first.
 	order []*v1.Pod
 	byKey map[types.NamespacedName][]*v1.Pod
 }
 
 func newFinals(limit int) *finals {
-	return &finals{limit: limit, byKey: make(map[types.NamespacedName][]*v1.Pod)}
+	return &finals{limit: limit, handled: newRecent[*v1.Pod](handledMax), byKey: make(map[types.NamespacedName][]*v1.Pod)}
 }
 
 // put keeps the final object of a pod, and returns the one that had to go for it.
@@ -51,7 +58,21 @@ func (f *finals) of(key types.NamespacedName) []*v1.Pod {
 func (f *finals) done(key types.NamespacedName, uid types.UID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for _, pod := range f.byKey[key] {
+		if pod.UID == uid {
+			f.handled.put(uid, pod)
+		}
+	}
 	f.remove(key, uid)
+}
+
+// lastWord is the final object of a pod that was handled; nil if there was none, or it is
+// forgotten.
+func (f *finals) lastWord(uid types.UID) *v1.Pod {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	pod, _ := f.handled.get(uid)
+	return pod
 }
 
 // remove is called with the lock held.

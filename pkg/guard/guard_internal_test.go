@@ -374,6 +374,9 @@ func TestFinalsAreKeptUntilHandledAndBounded(t *testing.T) {
 	if len(f.order) != 0 || len(f.byKey) != 0 {
 		t.Errorf("%d in order, %d names; want none", len(f.order), len(f.byKey))
 	}
+	if f.lastWord("a") != nil || f.lastWord("b") == nil || f.lastWord("c") == nil {
+		t.Error("want the last words of those that were handled, and of them alone")
+	}
 }
 
 func TestTheOldestIsForgottenFirst(t *testing.T) {

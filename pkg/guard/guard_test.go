@@ -465,6 +465,35 @@ func TestOpenedRecordOfAPodThatWasNeverBoundIsClosed(t *testing.T) {
 	})
 }
 
+// A scheduler that is slow writes ahead for a pod that is gone, and its bind then fails.
+func TestRecordOpenedAfterThePodsLastWordIsClosed(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		pod, err := c.createPod("", true)
+		if err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.strip("example.com/other") },
+			func() error { return c.deletePod(0) },
+			func() error {
+				return c.must("it goes", func(_ *v1alpha1.Tenancy, p *v1.Pod) bool { return p == nil })
+			},
+			func() error {
+				return c.mustStay("no record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return r == nil })
+			},
+			func() error {
+				inc := v1alpha1.Incarnation{PodUID: pod.UID, Nodes: []v1alpha1.CandidateNode{{Name: "a"}}}
+				_, err := c.store.Open(c.ctx, c.id, inc, time.Now())
+				return err
+			},
+			func() error {
+				return c.must("it is over", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return over(r, v1alpha1.NeverBound) })
+			},
+		)
+	})
+}
+
 func (c *cluster) attest(uid types.UID) error {
 	return c.store.Attest(c.ctx, c.id, v1alpha1.Attestation{PodUID: uid, Reason: "the machine is on my desk", By: "ann", CoversAttachments: true})
 }

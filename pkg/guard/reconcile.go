@@ -104,7 +104,8 @@ func (g *Guard) livePod(ctx context.Context, key types.NamespacedName) (*v1.Pod,
 
 // vanished is the unclean incarnation on the record, if the live read shows that
 // its object is gone. While the watch still has the object, its DELETED event is
-// on the way and brings the final one: until then it counts as not seen.
+// on the way and brings the final one: until then it counts as not seen. The event may
+// also have come before the record was opened.
 func (g *Guard) vanished(key types.NamespacedName, record *v1alpha1.Tenancy, live *v1.Pod) (tenant, bool) {
 	inc := incarnationOf(record)
 	if inc == nil || !tenancy.Unclean(record) || live != nil && live.UID == inc.PodUID {
@@ -112,6 +113,9 @@ func (g *Guard) vanished(key types.NamespacedName, record *v1alpha1.Tenancy, liv
 	}
 	if cached := g.cachedPod(key); cached != nil && cached.UID == inc.PodUID {
 		return tenant{uid: inc.PodUID, sight: fence.SightUnknown}, true
+	}
+	if last := g.finals.lastWord(inc.PodUID); last != nil {
+		return tenant{uid: inc.PodUID, sight: fence.SightFinal, pod: last}, true
 	}
 	return tenant{uid: inc.PodUID, sight: fence.SightGone}, true
 }

@@ -249,11 +249,23 @@ func (o *crowd) outOfOrder() error {
 	return errors.Join(errs...)
 }
 
-// stuck tells how far each set got.
+// stuck tells how far each set got, and what keeps the first pod that waits of each.
 func (o *crowd) stuck() string {
+	var told strings.Builder
+	pods, err := o.kube.CoreV1().Pods("default").List(o.ctx, metav1.ListOptions{FieldSelector: "spec.nodeName="})
+	if err != nil {
+		return err.Error()
+	}
+	for _, pod := range pods.Items {
+		fmt.Fprintf(&told, "\n%s: %v", pod.Name, pod.Status.Conditions)
+		id, _ := identity.Named(pod.Namespace, pod.Name)
+		if record, err := o.store.Get(o.ctx, id); err == nil && record != nil {
+			fmt.Fprintf(&told, "\n\t%+v", record.Status)
+		}
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return fmt.Sprint(o.bound)
+	return fmt.Sprint(o.bound, told.String())
 }
 
 // fail lets the way to a bind be slow and fail: before it, where the node is read, and
