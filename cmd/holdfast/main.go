@@ -23,6 +23,16 @@ const (
 	exitFailure = 3 // The engine itself, or the cluster, failed.
 )
 
+// dumpedError is an error with the stacks of the goroutines that it speaks of, which are
+// printed after it.
+type dumpedError struct {
+	err  error
+	dump string
+}
+
+func (e *dumpedError) Error() string { return e.err.Error() }
+func (e *dumpedError) Unwrap() error { return e.err }
+
 // exitError is an error with the exit code that it leads to. An empty message
 // means that everything has been said already.
 type exitError struct {
@@ -70,6 +80,9 @@ func runAs(ctx context.Context, program string, args []string, s streams) int {
 	errors.As(err, &exit)
 	if message := exit.Error(); message != "" {
 		fmt.Fprintln(s.err, message)
+	}
+	if dumped := (*dumpedError)(nil); errors.As(err, &dumped) {
+		fmt.Fprint(s.err, "\n", dumped.dump)
 	}
 	return exit.code
 }

@@ -93,7 +93,7 @@ func (o *exportOptions) run(out io.Writer, path string) error {
 		return &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
 	}
 	if err != nil {
-		return &exitError{exitFailure, fmt.Errorf("%s: %w", s.file, err)}
+		return notPlayed(fmt.Errorf("%s: %w", s.file, err))
 	}
 	if err := o.decisions.write(); err != nil {
 		return &exitError{exitFailure, err}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-dev/holdfast/sim/campaign"
+	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
@@ -59,7 +60,8 @@ leaves the trust boundary: no fence and no attestation is false. A run is a scen
 file; --print shows those of a campaign without playing them.
 
 Runs are played in processes of their own. One that takes longer than --limit in wall
-time is given up, and reported as hung.
+time is given up, and reported as hung; so is one whose virtual time stands still, with
+the goroutines that keep it, whose stacks are kept with --out.
 
 The report counts violations by scheduler, how often each family of faults bit, by
 which evidence incarnations were over, and how often each invariant had something to
@@ -128,7 +130,7 @@ func (o *fuzzOptions) part() (campaign.Part, error) {
 }
 
 func (o *fuzzOptions) options() (campaign.Options, error) {
-	c := campaign.Options{Sample: o.sample, Jobs: o.jobs, Limit: o.limit, Out: o.out, Resume: o.resume, Tries: o.tries, Play: playFile}
+	c := campaign.Options{Sample: o.sample, Jobs: o.jobs, Limit: o.limit, Out: o.out, Resume: o.resume, Tries: o.tries, Play: playerWithin(o.limit)}
 	var err error
 	if c.Part, err = o.part(); err != nil {
 		return c, err
@@ -224,16 +226,23 @@ func printPlans(out io.Writer, p campaign.Part) error {
 	return nil
 }
 
-// playFile has another process of this program play a scenario file.
-func playFile(ctx context.Context, file string, by scenario.Scheduler) (*report.Run, error) {
-	r, err := playFileApart(ctx, file, "--scheduler="+string(by))
-	if err != nil {
-		return nil, err
+// playerWithin has other processes of this program play scenario files, which are given a
+// limit in wall time. If half of it passes and no virtual time does, none will any more.
+func playerWithin(limit time.Duration) campaign.Player {
+	stall := min(limit/2, engine.StallLimit)
+	return func(ctx context.Context, file string, by scenario.Scheduler) (*report.Run, error) {
+		r, err := playFileApart(ctx, file, "--scheduler="+string(by), "--stall-limit="+stall.String())
+		if dumped := (*dumpedError)(nil); errors.As(err, &dumped) {
+			return nil, &campaign.StandstillError{Why: dumped.Error(), Dump: dumped.dump}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Runs) != 1 {
+			return nil, fmt.Errorf("%s: %d runs under %s, want one", file, len(r.Runs), by)
+		}
+		return &r.Runs[0], nil
 	}
-	if len(r.Runs) != 1 {
-		return nil, fmt.Errorf("%s: %d runs under %s, want one", file, len(r.Runs), by)
-	}
-	return &r.Runs[0], nil
 }
 
 // fuzzProgress says how far a campaign is.

@@ -107,13 +107,21 @@ func playFileApart(ctx context.Context, file string, flags ...string) (*report.R
 		if code < 0 || message == "" {
 			message = fmt.Sprintf("%s: the process that played it: %v: %s", file, err, message)
 		}
-		return nil, &exitError{max(code, exitInput), errors.New(message)}
+		return nil, &exitError{max(code, exitInput), saidBy(message)}
 	}
 	r := &report.Report{}
 	if err := json.Unmarshal(out.Bytes(), r); err != nil {
 		return nil, &exitError{exitFailure, fmt.Errorf("%s: the process that played it: %w", file, err)}
 	}
 	return r, nil
+}
+
+// saidBy is the error that another process of this program printed.
+func saidBy(message string) error {
+	if said, dump, ok := strings.Cut(message, "\n\ngoroutine "); ok {
+		return &dumpedError{errors.New(said), "goroutine " + dump + "\n"}
+	}
+	return errors.New(message)
 }
 
 // progressOfAll says how many scenarios have been played.

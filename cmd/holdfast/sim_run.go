@@ -36,6 +36,7 @@ type runOptions struct {
 	width     int
 	jobs      int
 	breaks    bool
+	stall     time.Duration
 	// set are the flags that were given, for the processes of --jobs.
 	set []*pflag.Flag
 }
@@ -109,6 +110,7 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 	f.IntVar(&o.width, "width", 0, "how many characters a line may have; 0: as the terminal is wide")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "how many scenarios to play at once; 0: one for each core")
 	f.BoolVar(&o.breaks, "with-breaks", false, "play every scenario with the steps of its breaks too: what they name must fail")
+	f.DurationVar(&o.stall, "stall-limit", engine.StallLimit, "give a run up when its virtual time has stood still for so long, in wall time")
 	complete(c, "scheduler", "both", "holdfast", "default")
 	complete(c, "store", "memory", "etcd")
 	complete(c, "output", "text", "json")
@@ -136,6 +138,8 @@ func (o *runOptions) validate() ([]scenario.Scheduler, error) {
 		return nil, fmt.Errorf("--until %s: must not be negative", o.until)
 	case o.jobs < 0:
 		return nil, fmt.Errorf("--jobs %d: must not be negative", o.jobs)
+	case o.stall <= 0:
+		return nil, fmt.Errorf("--stall-limit %s: must be greater than zero", o.stall)
 	case o.width != 0 && o.width < widthLeast:
 		return nil, fmt.Errorf("--width %d: must be %d or more", o.width, widthLeast)
 	case o.breaks && o.until > 0:
@@ -216,13 +220,21 @@ func (o *runOptions) reports(ctx context.Context, scenarios []*named, schedulers
 			if refused := (*play.ObjectError)(nil); errors.As(err, &refused) {
 				err = &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
 			} else if err != nil {
-				err = &exitError{exitFailure, err}
+				err = notPlayed(err)
 			}
 			if !yield(r, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// notPlayed is how the program ends when a run did not come to its end.
+func notPlayed(err error) error {
+	if stalled := (*engine.StalledError)(nil); errors.As(err, &stalled) {
+		err = &dumpedError{err, stalled.Dump}
+	}
+	return &exitError{exitFailure, err}
 }
 
 func (o *runOptions) schedulers() ([]scenario.Scheduler, error) {
@@ -249,7 +261,7 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 		progress := &play.Progress{}
 		stop := showProgress(os.Stderr, s.Name, scheduler, progress)
 		began := time.Now()
-		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, Decided: o.decisions.collector(), Progress: progress})
+		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, Decided: o.decisions.collector(), Progress: progress, StallLimit: o.stall})
 		stop()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.file, err)
@@ -271,7 +283,7 @@ func (o *runOptions) playBreaks(s *named, schedulers []scenario.Scheduler, r *re
 		if !slices.Contains(schedulers, s.Breaks[i].Under) {
 			continue
 		}
-		broken, err := play.Break(s.Scenario, i, play.Options{Store: engine.StoreKind(o.store)})
+		broken, err := play.Break(s.Scenario, i, play.Options{Store: engine.StoreKind(o.store), StallLimit: o.stall})
 		if err != nil {
 			return fmt.Errorf("%s: breaks[%d]: %w", s.file, i, err)
 		}

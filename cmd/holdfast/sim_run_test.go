@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -228,5 +229,23 @@ func TestDiffExitCodes(t *testing.T) {
 				t.Errorf("printed %q, error %q", out.String(), errOut.String())
 			}
 		})
+	}
+}
+
+func TestStacksOfAnotherProcessAreToldApartFromItsMessage(t *testing.T) {
+	plain := saidBy("a.yaml: the API server did not start")
+	if dumped := (*dumpedError)(nil); errors.As(plain, &dumped) {
+		t.Errorf("stacks in %q", plain)
+	}
+	still := saidBy("a.yaml: it stands still\n  it waits for goroutine 7\n\ngoroutine 7 [sync.Mutex.Lock]:\nf()\n\ngoroutine 8 [sleep]:\ng()")
+	dumped := (*dumpedError)(nil)
+	if !errors.As(still, &dumped) {
+		t.Fatalf("no stacks in %q", still)
+	}
+	if want := "a.yaml: it stands still\n  it waits for goroutine 7"; dumped.Error() != want {
+		t.Errorf("said %q, want %q", dumped, want)
+	}
+	if want := "goroutine 7 [sync.Mutex.Lock]:\nf()\n\ngoroutine 8 [sleep]:\ng()\n"; dumped.dump != want {
+		t.Errorf("stacks %q, want %q", dumped.dump, want)
 	}
 }

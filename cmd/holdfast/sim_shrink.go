@@ -76,7 +76,7 @@ func (o *shrinkOptions) shrink(ctx context.Context, out, errOut io.Writer, file 
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	first := campaign.Outcome{Scheduler: scenario.Scheduler(o.scheduler)}
-	campaign.PlayOnce(ctx, playFile, o.limit, s, file, &first)
+	campaign.PlayOnce(ctx, playerWithin(o.limit), o.limit, s, file, &first)
 	switch {
 	case ctx.Err() != nil:
 		return &exitError{exitFailure, errors.New("interrupted")}
@@ -86,7 +86,7 @@ func (o *shrinkOptions) shrink(ctx context.Context, out, errOut io.Writer, file 
 		return &exitError{exitUnmet, fmt.Errorf("%s: it breaks nothing inside the trust boundary: there is nothing to make smaller", file)}
 	}
 	m := campaign.Smaller{
-		File: file, By: first.Scheduler, Broken: first.Invariants(), Tries: o.tries, Limit: o.limit, Play: playFile,
+		File: file, By: first.Scheduler, Broken: first.Invariants(), Tries: o.tries, Limit: o.limit, Play: playerWithin(o.limit),
 		Tell: func(steps int, failed bool) {
 			fmt.Fprintf(errOut, "%d steps: %s\n", steps, map[bool]string{true: strings.Join(first.Invariants(), ", ") + " broken", false: "nothing broken"}[failed])
 		},

@@ -19,8 +19,18 @@ import (
 )
 
 // Player plays a scenario file under one scheduler, apart from this process, and gives up
-// when ctx ends.
+// when ctx ends. A run whose virtual time stands still is a *StandstillError.
 type Player func(ctx context.Context, file string, by scenario.Scheduler) (*report.Run, error)
+
+// StandstillError says that a run would never have ended, and why.
+type StandstillError struct {
+	// Why, with the goroutines that virtual time waited for.
+	Why string
+	// Dump has their stacks.
+	Dump string
+}
+
+func (e *StandstillError) Error() string { return e.Why }
 
 // Options say what a campaign is.
 type Options struct {
@@ -195,7 +205,10 @@ func PlayOnce(ctx context.Context, play Player, limit time.Duration, s *scenario
 	began := time.Now()
 	run, err := play(limited, file, o.Scheduler)
 	o.Wall = metav1.Duration{Duration: time.Since(began).Round(time.Millisecond)}
+	still := (*StandstillError)(nil)
 	switch {
+	case errors.As(err, &still):
+		o.Ended, o.Error, o.dump = Hung, still.Why, still.Dump
 	case err != nil && limited.Err() != nil:
 		o.Ended, o.Error = Hung, fmt.Sprintf("no end after %s", limit)
 	case err != nil:
@@ -244,7 +257,8 @@ func (r *runner) shrink(ctx context.Context, file string, o *Outcome) error {
 	return os.WriteFile(kept, data, 0o644)
 }
 
-// write copies the scenario file to the campaign's folder, and the report beside it.
+// write copies the scenario file to the campaign's folder, and beside it the report, or
+// what kept the run from its end.
 func (r *runner) write(s *scenario.Scenario, file string, played *report.Run, o *Outcome) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -255,6 +269,11 @@ func (r *runner) write(s *scenario.Scenario, file string, played *report.Run, o 
 		return err
 	}
 	o.Files = append(o.Files, kept)
+	if o.dump != "" {
+		stacks := strings.TrimSuffix(kept, ".yaml") + ".goroutines.txt"
+		o.Files = append(o.Files, stacks)
+		return os.WriteFile(stacks, []byte(o.dump), 0o644)
+	}
 	if played == nil {
 		return nil
 	}

@@ -28,6 +28,8 @@ type player struct {
 	breaks func(s *scenario.Scenario) bool
 	// hangs and fails are names of scenarios.
 	hangs, fails string
+	// stands is the name of one whose virtual time stands still.
+	stands string
 }
 
 func (p *player) play(ctx context.Context, file string, by scenario.Scheduler) (*report.Run, error) {
@@ -38,6 +40,8 @@ func (p *player) play(ctx context.Context, file string, by scenario.Scheduler) (
 	case p.hangs != "" && strings.HasPrefix(name, p.hangs+"-"):
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case p.stands != "" && strings.HasPrefix(name, p.stands+"-"):
+		return nil, &campaign.StandstillError{Why: "it waits for goroutine 7", Dump: "goroutine 7 [sync.Mutex.Lock]:"}
 	case p.fails != "" && strings.HasPrefix(name, p.fails+"-"):
 		return nil, errors.New("the API server did not start")
 	}
@@ -200,16 +204,23 @@ func TestACampaignGoesOnWhereItWasInterrupted(t *testing.T) {
 }
 
 func TestARunThatHangsIsReportedAndNotWaitedFor(t *testing.T) {
-	p := &player{hangs: "seed-1-run-1", fails: "seed-1-run-2"}
-	o := options(p, 4)
+	p := &player{hangs: "seed-1-run-1", fails: "seed-1-run-2", stands: "seed-1-run-3"}
+	o := options(p, 5)
 	o.Schedulers, o.Limit, o.Out = []scenario.Scheduler{scenario.Holdfast}, time.Second, t.TempDir()
 	r := run(t, o)
 	s := r.Sides[0]
-	if s.Runs != 2 || s.Hung != 1 || s.Failed != 1 || len(s.Found) != 2 {
+	if s.Runs != 2 || s.Hung != 2 || s.Failed != 1 || len(s.Found) != 3 {
 		t.Fatalf("%d played, %d hung, %d failed, found %+v", s.Runs, s.Hung, s.Failed, s.Found)
 	}
 	for _, f := range s.Found {
-		if len(f.Files) != 1 {
+		want := 1
+		if f.Run == 3 {
+			want = 2
+			if stacks, err := os.ReadFile(f.Files[len(f.Files)-1]); err != nil || !strings.Contains(string(stacks), "goroutine 7") {
+				t.Errorf("run %d: stacks %q, %v", f.Run, stacks, err)
+			}
+		}
+		if len(f.Files) != want {
 			t.Errorf("run %d: files %v", f.Run, f.Files)
 		}
 	}

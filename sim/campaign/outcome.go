@@ -19,7 +19,8 @@ type Ending string
 const (
 	// Played: to its end.
 	Played Ending = "Played"
-	// Hung: it took longer than a run may, in wall time, and was given up.
+	// Hung: its virtual time stood still, or it took longer than a run may, in wall time,
+	// and was given up.
 	Hung Ending = "Hung"
 	// Failed: the engine did.
 	Failed Ending = "Failed"
@@ -33,7 +34,7 @@ type Outcome struct {
 	// Plan tells plans apart: a journal of another version of this package has others.
 	Plan  string `json:"plan"`
 	Ended Ending `json:"ended"`
-	// Error says why the engine failed.
+	// Error says why it hung, or why the engine failed.
 	Error string `json:"error,omitempty"`
 	// Families of faults that the run has.
 	Families []string `json:"families"`
@@ -60,6 +61,8 @@ type Outcome struct {
 	Confirmed *bool `json:"confirmed,omitempty"`
 	// Files that were written for it.
 	Files []string `json:"files,omitempty"`
+	// dump has the stacks of what virtual time waited for.
+	dump string
 }
 
 // Broken is one violation.

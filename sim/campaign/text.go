@@ -77,7 +77,7 @@ func (f *Found) text(b *bytes.Buffer) {
 	fmt.Fprintf(b, "  run %d of seed %d: ", f.Run, f.Seed)
 	switch f.Ended {
 	case Hung:
-		fmt.Fprintln(b, "hung, and was given up")
+		fmt.Fprintln(b, "hung, and was given up: "+f.Error)
 	case Failed:
 		fmt.Fprintln(b, "the engine failed: "+f.Error)
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -47,6 +48,9 @@ type Options struct {
 	Restore func(schedulerName string) *snapshot.Cluster
 	// Record remembers what the scheduler's plugins say; nil: nobody asks them.
 	Record *Recorder
+	// StallLimit is how long, in wall time, virtual time may stand still before the run
+	// is given up with a *StalledError; zero: StallLimit.
+	StallLimit time.Duration
 	// OnCommit is told of every change that the store commits, at the virtual instant
 	// of the commit; nil: nobody is. It must not block, and must not call the cluster.
 	OnCommit func(Commit)
@@ -90,6 +94,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Scheduler != Stock && o.Scheduler != Holdfast {
 		return nil, fmt.Errorf("unknown scheduler %q", o.Scheduler)
 	}
+	living.Load().start(o.StallLimit)
 	c := &Cluster{options: o, life: ctx}
 	if o.Scheduler == Holdfast {
 		var err error

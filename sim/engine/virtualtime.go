@@ -32,14 +32,33 @@ var startSignals = sync.OnceFunc(func() {
 })
 
 // InVirtualTime runs f in virtual time and returns its error, or an error that
-// says that f panicked or that everything in the bubble waits for ever. The
+// says that f panicked or that everything in the bubble waits for ever, or a
+// *StalledError where time does not pass although a control plane runs. The
 // context given to f ends when f returns. Only one call may run at a time in a
 // process: upstream keeps package variables that belong to one bubble.
-func InVirtualTime(f func(ctx context.Context) error) (err error) {
+func InVirtualTime(f func(ctx context.Context) error) error {
 	bubbles.Lock()
 	defer bubbles.Unlock()
+	if stalled != nil {
+		return fmt.Errorf("an earlier run still has what this one needs: %w", stalled)
+	}
 	startSignals()
 
+	p := &pulse{}
+	living.Store(p)
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = inBubble(p, f)
+	}()
+	if stalled = p.watch(ended); stalled != nil {
+		return stalled
+	}
+	return err
+}
+
+func inBubble(p *pulse, f func(ctx context.Context) error) (err error) {
 	finished := false
 	crashed.take()
 	defer func() {
@@ -65,12 +84,18 @@ func InVirtualTime(f func(ctx context.Context) error) (err error) {
 		cancel()
 		restore()
 		time.Sleep(drain)
+		p.over.Store(true)
+		time.Sleep(2 * beat)
 		finished = true
 	})
 	return err
 }
 
+// bubbles guards stalled, and lets one bubble run at a time.
 var bubbles sync.Mutex
+
+// stalled is what an earlier bubble has come to, if it did not end.
+var stalled *StalledError
 
 // guarded turns a panic of f into an error, for synctest would end the process.
 func guarded(ctx context.Context, f func(context.Context) error) (err error) {

@@ -43,6 +43,9 @@ type Options struct {
 	// OnRequest is told of every request to the API server from the story's begin on; nil:
 	// nobody is. It is called from many goroutines at once.
 	OnRequest func(*http.Request)
+	// StallLimit is how long virtual time may stand still, in wall time; zero:
+	// engine.StallLimit.
+	StallLimit time.Duration
 	// Progress is told how far the run is; nil: nobody is.
 	Progress *Progress
 }
@@ -100,6 +103,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		Without:       o.Without,
 		WithoutRules:  o.WithoutRules,
 		Record:        recorder,
+		StallLimit:    o.StallLimit,
 		OnCommit: func(c engine.Commit) {
 			o.Progress.commit()
 			if !o.Unchecked {
