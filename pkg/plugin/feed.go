@@ -183,9 +183,10 @@ func (f *feed) rooms(nodes []fwk.NodeInfo, uses []reach.Use) []reach.Room {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.prepare(need{uses: uses})
+	look := f.index.Rooms(uses)
 	rooms := make([]reach.Room, 0, len(nodes))
 	for _, node := range nodes {
-		rooms = append(rooms, f.index.RoomOn(node.Node().Name, uses))
+		rooms = append(rooms, look.On(node.Node().Name))
 	}
 	return rooms
 }

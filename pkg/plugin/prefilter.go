@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -28,7 +29,7 @@ func (s *gateState) Clone() fwk.StateData { return s }
 // narrows the nodes to those within reach of all bound volumes. Both are needed besides
 // PreEnqueue, which is not run again for a pod that comes from the back-off queue
 // (docs/kubernetes-facts.md §0.10). Skip for pods whose name no record can have and
-// that have no bound claim.
+// whose bound claims leave every node to them.
 func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
 	seen := pl.look(pod)
 	found := &gateState{}
@@ -42,7 +43,8 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 	}
 	found.reach = pl.reachable(seen.need())
 	found.shared = append(found.shared, pl.sharedWith(pod, seen.uses, nodes)...)
-	if !seen.named && !found.reach.Limited() && len(found.shared) == 0 {
+	anywhere := everywhere(&found.reach, nodes)
+	if !seen.named && anywhere && len(found.shared) == 0 {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	state.Write(gateKey, found)
@@ -50,10 +52,20 @@ func (pl *Holdfast) PreFilter(_ context.Context, state fwk.CycleState, pod *v1.P
 	case found.reach.Nowhere():
 		// The framework would only say which plugin it was.
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, found.reach.Explain(len(nodes), pl.inSnapshot))
-	case found.reach.Limited() && !pl.without.Has(Narrowing):
+	case !anywhere && !pl.without.Has(Narrowing):
 		return &fwk.PreFilterResult{NodeNames: found.reach.Nodes()}, nil
 	}
 	return nil, nil
+}
+
+// everywhere tells whether the verdict leaves all of the nodes. The framework copies
+// the names of a narrowing several times for each pod, which only pays if it narrows.
+func everywhere(verdict *reach.Verdict, nodes []fwk.NodeInfo) bool {
+	if !verdict.Limited() {
+		return true
+	}
+	return len(verdict.Nodes()) >= len(nodes) &&
+		!slices.ContainsFunc(nodes, func(node fwk.NodeInfo) bool { return !verdict.Allows(node.Node().Name) })
 }
 
 // inSnapshot tells whether the node is one of those of this scheduling cycle.

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -27,7 +28,8 @@ func (s scores) Clone() fwk.StateData { return s }
 // PreScore ranks the nodes that passed all filters: how much of the pod's volumes is
 // attached there still, whether attaching failed there a while ago, how much more can be
 // attached, and how many ordinals of its set are in the zone. Skip for pods that are not
-// ours, and where nothing is weighed.
+// ours, where nothing is weighed, and where no node is better than another: Score would
+// be asked for each of them, to no end.
 func (pl *Holdfast) PreScore(_ context.Context, state fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) *fwk.Status {
 	uses := pl.usesOf(pod)
 	id, ordinal := pl.order.identityOf(pod)
@@ -42,18 +44,26 @@ func (pl *Holdfast) PreScore(_ context.Context, state fwk.CycleState, pod *v1.Po
 		}
 		inZone = pl.countByZone(siblings)
 	}
-	state.Write(scoreKey, pl.rank(nodes, pl.feed.rooms(nodes, uses), inZone))
+	ranked := pl.rank(nodes, pl.feed.rooms(nodes, uses), inZone)
+	if !slices.ContainsFunc(ranked, func(score int64) bool { return score != ranked[0] }) {
+		return fwk.NewStatus(fwk.Skip)
+	}
+	byName := make(scores, len(nodes))
+	for i, node := range nodes {
+		byName[node.Node().Name] = ranked[i]
+	}
+	state.Write(scoreKey, byName)
 	return nil
 }
 
-// rank gives each node its score. Rooms are the nodes', in their order.
-func (pl *Holdfast) rank(nodes []fwk.NodeInfo, rooms []reach.Room, inZone map[string]int) scores {
+// rank gives each node its score, in the order of the nodes, which is that of the rooms.
+func (pl *Holdfast) rank(nodes []fwk.NodeInfo, rooms []reach.Room, inZone map[string]int) []int64 {
 	fullest := 0
 	for _, node := range nodes {
 		fullest = max(fullest, inZone[zoneOf(node)])
 	}
 	now := pl.clock.Now()
-	ranked := make(scores, len(nodes))
+	ranked := make([]int64, len(nodes))
 	for i, node := range nodes {
 		facts := rank.Facts{
 			Volumes: rooms[i].Volumes, Attached: rooms[i].Attached,
@@ -65,7 +75,7 @@ func (pl *Holdfast) rank(nodes []fwk.NodeInfo, rooms []reach.Room, inZone map[st
 			// The clock that wrote it may be ahead of ours: then it failed just now.
 			facts.SinceAttachError = max(now.Sub(rooms[i].FailedAt), time.Duration(0))
 		}
-		ranked[node.Node().Name] = rank.Score(facts, pl.args.Score, pl.args.AttachErrorWindow.Duration)
+		ranked[i] = rank.Score(facts, pl.args.Score, pl.args.AttachErrorWindow.Duration)
 	}
 	return ranked
 }

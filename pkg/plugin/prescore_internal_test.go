@@ -75,6 +75,7 @@ func TestScoresOfNodes(t *testing.T) {
 	}{
 		"a pod that is not ours":   {pod: plain, weights: config.ScoreWeights{Attached: 1, ZoneSpread: 1}},
 		"nothing is weighed":       {pod: withClaim(ordinal(newUID)), objects: withVolume},
+		"no node is better":        {pod: job, weights: config.ScoreWeights{Attached: 1, AttachErrors: 1, AttachSlots: 1, ZoneSpread: 1}, objects: withVolume},
 		"where it is attached yet": {pod: withClaim(ordinal(newUID)), weights: config.ScoreWeights{Attached: 1}, objects: append(withVolume, attachment("1", "pv-1", "a-1", nil)), want: map[string]int64{"a-0": 0, "a-1": 100, "b-0": 0}},
 		"a pod without a set, by its claims": {pod: job, weights: config.ScoreWeights{Attached: 1, ZoneSpread: 1},
 			objects: append(withVolume, attachment("1", "pv-1", "a-1", nil)), want: map[string]int64{"a-0": 50, "a-1": 100, "b-0": 50}},

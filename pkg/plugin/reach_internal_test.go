@@ -137,6 +137,7 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 	confirmed := record(v1alpha1.Over)
 	unowned := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: newUID}})
 	inZoneB := []runtime.Object{a, b, c, claimTo("pv-1"), volumeIn("7", "pv-1", "b"), attached}
+	everywhere := []runtime.Object{nodeIn("1", "b-1", "b"), nodeIn("2", "b-2", "b"), csiNode("4", "b-1", csiDriver), csiNode("5", "b-2", csiDriver), volumeIn("7", "pv-1", "b")}
 	waits := "1 node(s) cannot reach volume pv-1 of claim data (zone b), 1 node(s) wait for the end of VolumeAttachment csi-1, which keeps volume pv-1 of claim data on node b-1: "
 	cases := map[string]struct {
 		pod     *v1.Pod
@@ -145,6 +146,8 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 		wantNodes []string
 		wantSkip  bool
 		wantWhy   string
+		// late is a node of the snapshot that no event has told of yet.
+		late *v1.Node
 	}{
 		"a bound volume narrows to the nodes of its zone that have its driver": {
 			objects:   append(cluster, claimTo("pv-1"), volumeIn("7", "pv-1", "b")),
@@ -171,6 +174,16 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 		"a claim that is missing is VolumeBinding's":   {objects: cluster},
 		"and neither makes a pod without a record ours": {
 			pod: job, objects: append(cluster, claimTo("")), wantSkip: true,
+		},
+		"a volume that every node reaches narrows nothing": {
+			objects: append(everywhere, claimTo("pv-1")),
+		},
+		"and does not make a pod without a record ours": {
+			pod: job, objects: append(everywhere, claimTo("pv-1")), wantSkip: true,
+		},
+		"a node that is not in the index yet is not out of mind": {
+			pod: job, objects: append(everywhere, claimTo("pv-1")), late: nodeIn("9", "b-3", "b"), wantNodes: []string{"b-1", "b-2"},
+			wantWhy: "1 node(s) cannot reach volume pv-1 of claim data (zone b)",
 		},
 		"after an assertion it waits where the volume is still attached": {
 			objects: append(inZoneB, asserted), wantNodes: []string{"b-1"},
@@ -209,6 +222,11 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 			pod := tc.pod
 			if pod == nil {
 				pod = withClaim(ordinal(newUID))
+			}
+			if tc.late != nil {
+				info := framework.NewNodeInfo()
+				info.SetNode(tc.late)
+				handle.nodes = append(handle.nodes, info)
 			}
 			state := framework.NewCycleState()
 			result, status := pl.PreFilter(context.Background(), state, pod, handle.nodes)

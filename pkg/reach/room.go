@@ -3,6 +3,8 @@ package reach
 import (
 	"math"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // Room is what a node has to do with attaching the volumes of a pod.
@@ -20,37 +22,67 @@ type Room struct {
 	SlotsLeft, SlotsMax int
 }
 
-// RoomOn tells of the node. It costs a look at each attachment of the node.
-func (x *Index) RoomOn(node string, uses []Use) Room {
-	var r Room
-	used := map[string]int{}
-	for a := range x.attachedAt[node] {
-		used[a.driver]++
-		if a.failedAt.After(r.FailedAt) {
-			r.FailedAt = a.failedAt
-		}
-	}
-	share := math.Inf(1)
+// Rooms tells of nodes in turn, for the volumes of one pod.
+type Rooms struct {
+	index *Index
+	uses  []attachable
+	// volumes is how many of them are attached to nodes.
+	volumes int
+	// used is room to count in, by driver.
+	used map[string]int
+}
+
+// attachable is what is the same on all nodes for one volume.
+type attachable struct {
+	driver string
+	// there are its attachments.
+	there sets.Set[*attachment]
+}
+
+// Rooms is for nodes at which the pod with these volumes could be. It is as good as the
+// index is, until that changes.
+func (x *Index) Rooms(uses []Use) Rooms {
+	r := Rooms{index: x, used: map[string]int{}}
 	for _, use := range uses {
-		if there := x.attached[use.Volume]; len(there) > 0 {
-			r.Volumes++
-			for a := range there {
-				if a.node == node {
-					r.Attached++
-					break
-				}
-			}
+		a := attachable{driver: x.driverOf(use), there: x.attached[use.Volume]}
+		if len(a.there) > 0 {
+			r.volumes++
 		}
-		driver := x.driverOf(use)
-		most, limited := x.slots[node][driver]
-		if driver == "" || !limited || most <= 0 {
-			continue
-		}
-		if left := most - used[driver]; float64(left)/float64(most) < share {
-			share, r.SlotsLeft, r.SlotsMax = float64(left)/float64(most), left, most
+		if a.driver != "" || len(a.there) > 0 {
+			r.uses = append(r.uses, a)
 		}
 	}
 	return r
+}
+
+// On tells of the node. It costs a look at each attachment of the node.
+func (r *Rooms) On(node string) Room {
+	room := Room{Volumes: r.volumes}
+	clear(r.used)
+	for a := range r.index.attachedAt[node] {
+		r.used[a.driver]++
+		if a.failedAt.After(room.FailedAt) {
+			room.FailedAt = a.failedAt
+		}
+	}
+	slots := r.index.slots[node]
+	share := math.Inf(1)
+	for _, use := range r.uses {
+		for a := range use.there {
+			if a.node == node {
+				room.Attached++
+				break
+			}
+		}
+		most := slots[use.driver]
+		if use.driver == "" || most <= 0 {
+			continue
+		}
+		if left := most - r.used[use.driver]; float64(left)/float64(most) < share {
+			share, room.SlotsLeft, room.SlotsMax = float64(left)/float64(most), left, most
+		}
+	}
+	return room
 }
 
 // driverOf is empty for a volume of no driver, or of none that reach knows.

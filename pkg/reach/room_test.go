@@ -11,6 +11,11 @@ import (
 	"k8s.io/utils/ptr"
 )
 
+func roomOn(x *Index, node string, uses []Use) Room {
+	rooms := x.Rooms(uses)
+	return rooms.On(node)
+}
+
 func TestRoomOnANode(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	w, x := newWorld(), NewIndex()
@@ -61,7 +66,7 @@ func TestRoomOnANode(t *testing.T) {
 		"a pod without bound claims":                             {"a", nil, Room{FailedAt: now.Add(-time.Minute)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, x.RoomOn(tc.node, tc.uses)); diff != "" {
+			if diff := cmp.Diff(tc.want, roomOn(x, tc.node, tc.uses)); diff != "" {
 				t.Errorf("(-want,+got):\n%s", diff)
 			}
 		})
@@ -71,7 +76,7 @@ func TestRoomOnANode(t *testing.T) {
 	final.ResourceVersion = w.meta("1").ResourceVersion
 	x.DeleteAttachment(final)
 	x.DeleteCSINode(&storagev1.CSINode{ObjectMeta: w.meta("a")})
-	if diff := cmp.Diff(Room{FailedAt: now.Add(-time.Minute)}, x.RoomOn("a", uses)); diff != "" {
+	if diff := cmp.Diff(Room{FailedAt: now.Add(-time.Minute)}, roomOn(x, "a", uses)); diff != "" {
 		t.Errorf("after the attachment and the CSINode are gone (-want,+got):\n%s", diff)
 	}
 }
