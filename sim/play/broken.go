@@ -16,7 +16,7 @@ func Break(s *scenario.Scenario, i int, o Options) (*report.BrokenRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	broken := &report.BrokenRun{Scheduler: run.Scheduler, Until: run.Until, Checks: report.Break(b.Fails, run.Checks)}
+	broken := &report.BrokenRun{Scheduler: run.Scheduler, Until: run.Until, Checks: report.Break(b.Fails, run.Checks), Run: run}
 	broken.Wall.Duration = time.Since(began).Round(time.Millisecond)
 	for j := range b.Steps {
 		text := b.Steps[j].Describe()

@@ -16,8 +16,13 @@ func WriteJSON(w io.Writer, report *Report) error {
 	r.TypeMeta = metav1.TypeMeta{APIVersion: APIVersion, Kind: Kind}
 	r.Runs = notNil(slices.Clone(r.Runs))
 	for i := range r.Runs {
-		run := &r.Runs[i]
-		run.Events, run.Ordinals, run.Checks = notNil(run.Events), notNil(run.Ordinals), notNil(run.Checks)
+		r.Runs[i] = withLists(r.Runs[i])
+	}
+	r.Broken = slices.Clone(r.Broken)
+	for i := range r.Broken {
+		if b := &r.Broken[i]; b.Run != nil {
+			b.Run = new(withLists(*b.Run))
+		}
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
@@ -26,6 +31,11 @@ func WriteJSON(w io.Writer, report *Report) error {
 		return fmt.Errorf("report of %s: %w", r.Scenario, err)
 	}
 	return nil
+}
+
+func withLists(run Run) Run {
+	run.Events, run.Ordinals, run.Checks = notNil(run.Events), notNil(run.Ordinals), notNil(run.Checks)
+	return run
 }
 
 func notNil[T any](list []T) []T {

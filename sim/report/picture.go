@@ -20,7 +20,9 @@ type Picture struct {
 	// Until is the end of the longest run: all runs are on one scale.
 	Until time.Duration
 	Ticks []Tick
-	Runs  []PictureRun
+	// Runs are those of the report, in its order, and then those that were broken on
+	// purpose.
+	Runs []PictureRun
 	// Nodes that anything ran on, or that anything was done to, in the order in which
 	// they are first seen.
 	Nodes []string
@@ -30,6 +32,9 @@ type Picture struct {
 type PictureRun struct {
 	// Scheduler is its name, and Title what sentences call it.
 	Scheduler, Title string
+	// Breaks are the steps that were meant to break a promise, in words; none: it is the
+	// story as it is. Its Checks are those that must fail.
+	Breaks []string
 	// Verdict says what ran twice under it.
 	Verdict string
 	Passed  bool
@@ -125,6 +130,11 @@ func Draw(r *Report) *Picture {
 		p.Until = max(p.Until, run.Until.Duration)
 		p.Runs = append(p.Runs, drawRun(run))
 	}
+	for i := range r.Broken {
+		b := &r.Broken[i]
+		p.Until = max(p.Until, b.Until.Duration)
+		p.Runs = append(p.Runs, drawBroken(b))
+	}
 	p.Ticks = ticks(p.Until)
 	p.Nodes = p.nodes()
 	return p
@@ -163,6 +173,22 @@ func drawRun(r *Run) PictureRun {
 	drawn.Lanes = append(drawn.Lanes, drawOthers(r)...)
 	for _, e := range entriesOf(r) {
 		drawn.Story = append(drawn.Story, Entry{At: format(e.at), Who: e.who, What: e.what, Detail: e.detail, Wrong: e.wrong})
+	}
+	return drawn
+}
+
+// drawBroken draws a run that was broken on purpose: what is to be looked at is whether
+// it did break.
+func drawBroken(b *BrokenRun) PictureRun {
+	run := b.Run
+	if run == nil {
+		run = &Run{Until: b.Until}
+	}
+	drawn := drawRun(run)
+	drawn.Scheduler, drawn.Title = b.Scheduler, schedulerWords(b.Scheduler)
+	drawn.Breaks, drawn.Checks, drawn.Passed = b.Steps, b.Checks, b.Passed()
+	if b.Run == nil {
+		drawn.Verdict = "what was seen of it is not in this report"
 	}
 	return drawn
 }

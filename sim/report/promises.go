@@ -164,6 +164,9 @@ type BrokenRun struct {
 	Steps []string `json:"steps"`
 	// Checks are those that must fail, and whether they did.
 	Checks []Check `json:"checks"`
+	// Run is all that was seen of it; absent: an older program wrote the report. What its
+	// own checks say was not meant for it.
+	Run *Run `json:"run,omitempty"`
 	// Wall is how long the run took, in wall time.
 	Wall metav1.Duration `json:"wall,omitzero"`
 }

@@ -252,7 +252,8 @@ func TestTheRedBarsAreWhereTheCheckerSays(t *testing.T) {
 func TestNothingOverflowsOrOverlapsAndAllCanBeRead(t *testing.T) {
 	for name, reports := range map[string][]*report.Report{
 		"two stories":   {real(t, "silent-node"), real(t, "false-attestation")},
-		"hostile names": {hostileReport()},
+		"hostile names": {hostileReport(), hostileReport()},
+		"many stories":  many(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t, reports...)
@@ -279,7 +280,7 @@ func TestNothingOverflowsOrOverlapsAndAllCanBeRead(t *testing.T) {
 				}
 			}
 			b.look(1000, "light", "print")
-			if n := ask[int](b, "shown('.tools, .detail')"); n > 0 {
+			if n := ask[int](b, "shown('.tools, .detail, .find, .way')"); n > 0 {
 				t.Error("what cannot be used on paper is printed")
 			}
 			for _, wrong := range ask[[]string](b, "overflow()") {
@@ -297,9 +298,9 @@ type active struct {
 }
 
 func TestEverythingCanBeReachedByKeyboard(t *testing.T) {
-	b := open(t, real(t, "silent-node"), real(t, "false-attestation"))
+	b := open(t, many(t)...)
 	b.look(1280, "light", "")
-	const stepsMost = 400
+	const stepsMost = 1000
 	check := func() *active {
 		t.Helper()
 		a := ask[*active](b, "active()")
@@ -333,11 +334,33 @@ func TestEverythingCanBeReachedByKeyboard(t *testing.T) {
 			}
 		}
 	}
-	for _, what := range ask[[]string](b, "unreached('button, a, summary, .span')") {
+	for _, what := range ask[[]string](b, "unreached('button, a, summary, input, .span')") {
 		t.Errorf("not reached: %s", what)
 	}
 	b.press(kb.Home, kb.ArrowUp, kb.ArrowDown, kb.End)
 	check()
+}
+
+func TestTheListFindsScenarios(t *testing.T) {
+	b := open(t, many(t)...)
+	b.look(400, "light", "")
+	shown := func(after string, scenarios, folders int) {
+		t.Helper()
+		if rows, sections, of := ask[int](b, "shown('nav li')"), ask[int](b, "shown('.scenario')"), ask[int](b, "shown('.folder')"); rows != scenarios || sections != scenarios || of != folders {
+			t.Errorf("%s: %d rows, %d sections, %d folders, want %d of %d", after, rows, sections, of, scenarios, folders)
+		}
+	}
+	shown("at first", 5, 3)
+	b.press(kb.Tab, "o", "r", "d")
+	shown("a part of a name", 1, 1)
+	b.press(kb.Backspace, kb.Backspace, kb.Backspace, kb.Tab, " ")
+	shown("what failed", 1, 1)
+	// Its neighbour is hidden, and a link to it shows it.
+	b.do(evaluate("document.querySelector('.scenario:not([hidden]) .way a:nth-child(2)').click(); 1"))
+	shown("a link to what is hidden", 5, 3)
+	for _, wrong := range ask[[]string](b, "deadLinks()") {
+		t.Errorf("leads nowhere: %s", wrong)
+	}
 }
 
 func TestZoom(t *testing.T) {

@@ -43,6 +43,7 @@ func Write(w io.Writer, reports []*report.Report) error {
 	for i, r := range reports {
 		v.Sections = append(v.Sections, newSection(i, report.Draw(r)))
 	}
+	v.list()
 	if len(reports) == 1 {
 		v.Title = reports[0].Scenario
 	}
@@ -64,14 +65,26 @@ type view struct {
 	Policy   string
 	Title    string
 	Sections []section
+	// Folders have the sections in their order, and Failed how many of them failed.
+	Folders []folder
+	Failed  int
+}
+
+// folder is what scenarios have in common in the list of all.
+type folder struct {
+	// Name is empty where they have no file.
+	Name     string
+	Sections []*section
 }
 
 type section struct {
 	*report.Picture
-	ID    string
-	Ticks []tick
-	Nodes []node
-	Runs  []run
+	ID string
+	// Before and After are its neighbours; nil: it has none.
+	Before, After *section
+	Ticks         []tick
+	Nodes         []node
+	Runs          []run
 	// Outside: there is something outside the trust boundary to explain.
 	Outside bool
 }
@@ -84,7 +97,11 @@ type tick struct {
 
 type run struct {
 	report.PictureRun
-	ID     string
+	ID string
+	// Under is what headings call it.
+	Under string
+	// Class is the scheduler, or that it was broken on purpose.
+	Class  string
 	Failed int
 	Faults []lane
 	Lanes  []lane
@@ -146,6 +163,29 @@ const (
 	letterPixels = 7
 )
 
+// list fills in what leads from one section to another.
+func (v *view) list() {
+	for i := range v.Sections {
+		s := &v.Sections[i]
+		if i > 0 {
+			s.Before, v.Sections[i-1].After = &v.Sections[i-1], s
+		}
+		if !s.Passed {
+			v.Failed++
+		}
+		name := ""
+		if slash := strings.LastIndex(s.File, "/"); slash >= 0 {
+			name = s.File[:slash]
+		}
+		at := slices.IndexFunc(v.Folders, func(f folder) bool { return f.Name == name })
+		if at < 0 {
+			at = len(v.Folders)
+			v.Folders = append(v.Folders, folder{Name: name})
+		}
+		v.Folders[at].Sections = append(v.Folders[at].Sections, s)
+	}
+}
+
 // colours are how many there are before they come again, with another edge.
 const colours = 7
 
@@ -197,7 +237,10 @@ func (s scale) extent(from, to time.Duration) (x, width float64) {
 }
 
 func newRun(id string, r report.PictureRun, x scale, classes map[string]string) run {
-	drawn := run{PictureRun: r, ID: id}
+	drawn := run{PictureRun: r, ID: id, Under: "under " + r.Title, Class: r.Scheduler}
+	if len(r.Breaks) > 0 {
+		drawn.Under, drawn.Class = "broken on purpose, under "+r.Title, "on-purpose"
+	}
 	for _, c := range r.Checks {
 		if !c.OK {
 			drawn.Failed++

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -39,6 +40,61 @@ func write(t *testing.T, reports ...*report.Report) string {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// onPurpose is a report with its first run broken on purpose as well.
+func onPurpose(t *testing.T, name string, passes bool) *report.Report {
+	t.Helper()
+	r := real(t, name)
+	r.Broken = []report.BrokenRun{{
+		Scheduler: r.Runs[0].Scheduler, Until: r.Runs[0].Until, Run: &r.Runs[0],
+		Steps: []string{"at 4m0s: delete pod web-0 by force", "at 5m0s: scale statefulset web to 0"},
+		Checks: []report.Check{
+			{Name: "fails: default/db-0 never ran twice", OK: true},
+			{Name: "fails: default/db-1 is Running at the end", OK: passes, Got: map[bool]string{false: "it does not"}[passes]},
+		},
+	}}
+	r.Passed = r.Passed && passes
+	return r
+}
+
+// many are reports as of several folders, of which one failed.
+func many(t *testing.T) []*report.Report {
+	t.Helper()
+	var all []*report.Report
+	for _, file := range []string{"evidence/reboot", "evidence/a-name-that-is-as-long-as-names-of-scenarios-come-or-a-little-longer", "second-line", "statefulset/ordinals", "stale-view"} {
+		r := real(t, "silent-node")
+		switch file {
+		case "second-line":
+			r = onPurpose(t, "false-attestation", false)
+		case "statefulset/ordinals":
+			r = onPurpose(t, "silent-node", true)
+		}
+		r.Scenario, r.File = path.Base(file), "sim/scenarios/"+file+".yaml"
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestWhatIsMeantToFailIsMarked(t *testing.T) {
+	page := write(t, onPurpose(t, "silent-node", true))
+	for _, want := range []string{"broken on purpose, under ", "fails, as it must", "scale statefulset web to 0", "fails: default/db-0 never ran twice"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if page := write(t, onPurpose(t, "silent-node", false)); !strings.Contains(page, "1 of 2 checks FAILED") || !strings.Contains(page, "it does not") {
+		t.Error("the page does not say that a break did not break")
+	}
+}
+
+// An older report has no more than the verdict of such a run.
+func TestARunThatWasBrokenOnPurposeMayBeUnseen(t *testing.T) {
+	r := onPurpose(t, "silent-node", true)
+	r.Broken[0].Run = nil
+	if page := write(t, r); !strings.Contains(page, "what was seen of it is not in this report") || !strings.Contains(page, "fails, as it must") {
+		t.Error("the run is not told of")
+	}
 }
 
 // hostile is what a scenario could have in every name and sentence.

@@ -130,4 +130,35 @@
     setZoom(1);
     fit();
   }
+
+  // What is not looked for leaves the list, and the page with it.
+  const find = document.querySelector(".find");
+  if (find) {
+    const [name, failed] = find.querySelectorAll("input");
+    const rows = [...document.querySelectorAll("nav li")].map(row => ({
+      row, section: document.querySelector(row.querySelector("a").getAttribute("href")),
+      name: row.querySelector("a").textContent.toLowerCase(), failed: row.querySelector(".verdict.bad") !== null,
+    }));
+    const pick = () => {
+      const wanted = name.value.trim().toLowerCase();
+      let shown = 0;
+      for (const r of rows) {
+        const hidden = !r.name.includes(wanted) || failed.checked && !r.failed;
+        r.row.hidden = r.section.hidden = hidden;
+        if (!hidden) shown++;
+      }
+      for (const folder of document.querySelectorAll(".folder")) folder.hidden = !folder.querySelector("li:not([hidden])");
+      find.querySelector("output").textContent = shown === rows.length ? "" : shown + " of " + rows.length;
+    };
+    find.addEventListener("input", pick);
+    // Who follows a link to what is hidden wants to see it.
+    document.querySelector("main").addEventListener("click", e => {
+      const to = e.target.closest("a")?.getAttribute("href");
+      if (!to || to === "#all" || !document.querySelector(to)?.hidden) return;
+      name.value = "";
+      failed.checked = false;
+      pick();
+    });
+    pick();
+  }
 })();

@@ -105,6 +105,7 @@ window.probe = (() => {
     title: () => document.activeElement.querySelector("title")?.textContent,
     plot: () => document.querySelector(".plot").getBoundingClientRect().width,
     open: () => document.querySelectorAll("details").forEach(d => { d.open = true; }),
+    deadLinks: () => [...document.querySelectorAll("a")].filter(a => !document.querySelector(a.getAttribute("href"))).map(a => a.outerHTML),
     count: selector => document.querySelectorAll(selector).length,
     shown: selector => [...document.querySelectorAll(selector)].filter(shown).length,
   };
