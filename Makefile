@@ -124,6 +124,18 @@ bench-run:
 	done
 	$(GO) run ./bench/report $(BENCH_REPORT) -write $(BENCH_OUT) $(BENCH_OUT).txt
 
+# The build that has every mutant, and what was found last.
+MUTANTS_OUT = $(if $(NAME),bench/results/$(NAME).md,/dev/stdout)
+ONLY ?=
+
+.PHONY: mutants
+mutants: ## Every listed mutant of the product is caught; ONLY=name,..., NAME=mutants keeps the table
+	$(GO) run ./sim/mutants -only '$(ONLY)' >$(MUTANTS_OUT)
+
+.PHONY: bugs
+bugs: ## Every hazard in the model is found again with its rule off; ONLY=H1,..., NAME=bugs keeps the table
+	$(GO) run ./sim/mutants -bugs -only '$(ONLY)' >$(MUTANTS_OUT)
+
 .PHONY: generate
 generate: ## Generated code and the CRD
 	$(GO) generate ./pkg/apis/... ./sim/scenario/...
