@@ -7,9 +7,10 @@
 // played again, edited and made smaller without the seed.
 //
 // A run has two phases. In the first there are faults. Then all is mended, and there
-// is quiet, in which every ordinal has to come back (L4). What happens stays inside the
-// trust boundary: no fence or attestation is false, and of the locks, finalizer and
-// record, at most one is taken off.
+// is quiet, in which every ordinal has to come back (L4). In nine of ten runs everything
+// stays inside the trust boundary: no fence or attestation is false, no runtime lies, and
+// of the locks, finalizer and record, at most one is taken off. The others may have a false
+// fence or a runtime that lies; what follows from that is counted apart.
 //
 // The package plays nothing itself: whoever runs a campaign hands it a Player.
 package campaign

@@ -14,9 +14,9 @@ import (
 
 // The phases of a run, in virtual time.
 const (
-	faultsLeast = 10 * time.Minute
-	faultsMost  = 30 * time.Minute
-	quietLeast  = 15 * time.Minute
+	faultsLeast = 20 * time.Minute
+	faultsMost  = 60 * time.Minute
+	quietLeast  = 20 * time.Minute
 	quietMost   = 30 * time.Minute
 	// firstFault is late enough for the first pods to run, and early enough to meet the
 	// last ones of a set while they start.
@@ -43,7 +43,7 @@ func Draw(seed uint64, run int) *Plan {
 	d := newDice(seed, run)
 	t := &story{dice: d, cluster: drawCluster(d), taken: map[string]time.Duration{}, converges: true}
 	t.drawSets()
-	t.faultsEnd = d.span(faultsLeast, faultsMost)
+	t.faultsEnd, t.lies = d.span(faultsLeast, faultsMost), d.chance(liesOften)
 	on := drawFamilies(d)
 	for _, f := range on {
 		f.strike(t)

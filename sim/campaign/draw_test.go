@@ -57,9 +57,10 @@ func TestTheSameSeedDrawsTheSameRun(t *testing.T) {
 // actionsDrawn are the steps that a campaign has to bring about.
 var actionsDrawn = []string{
 	"crash", "powerOn", "reboot", "terminate", "freeze", "thaw", "replace",
-	"partition", "partitionOneWay", "heal", "restartKubelet", "killContainers",
-	"stallWatch", "resumeWatch", "dropWatch", "loseRequest", "loseAnswer", "refuse",
-	"storage", "restartDriver", "restartScheduler", "startScheduler",
+	"setClock", "partition", "partitionOneWay", "heal", "cutStorage", "healStorage",
+	"restartKubelet", "killContainers", "stickContainers", "freeContainers", "hangRuntime", "resumeRuntime", "lieAboutStop",
+	"stallWatch", "resumeWatch", "lagWatches", "dropWatch", "loseRequest", "loseAnswer", "refuse",
+	"storage", "restartDriver", "setAttachLimit", "restartScheduler", "startScheduler",
 	"delete", "forceDelete", "stripFinalizers", "deleteTenancy", "deleteNode", "taint", "cordon", "drain", "attest", "apply", "scale", "deleteObject",
 	"fence", "unfence",
 }
@@ -91,12 +92,30 @@ func TestEveryFamilyIsDrawnAndLeftOut(t *testing.T) {
 	}
 }
 
-// A fence, a taint of a dead node and a word must be true: from it on to its end nobody
-// gives the machine its power.
+// lies is whether a run leaves the trust boundary.
+func lies(s *scenario.Scenario) bool {
+	for i := range s.Timeline {
+		f := s.Timeline[i].Fence
+		if s.Timeline[i].LieAboutStop != nil || f != nil && (f.Fails || f.Hits != "") {
+			return true
+		}
+	}
+	return false
+}
+
+// A fence, a taint of a dead node and a word must be true but in the few runs that lie: from
+// it on to its end nobody gives the machine its power.
 func TestNoDrawnFenceIsFalse(t *testing.T) {
-	outOfService := 0
+	outOfService, lying := 0, 0
 	for run := range drawn {
 		s, _ := file(t, 3, run)
+		if lies(s) {
+			lying++
+			if len(s.Expect) > 0 {
+				t.Errorf("run %d has a lie, and promises that all comes back", run)
+			}
+			continue
+		}
 		off, said := map[string]bool{}, map[string]bool{}
 		for i := range s.Timeline {
 			step := &s.Timeline[i]
@@ -115,9 +134,6 @@ func TestNoDrawnFenceIsFalse(t *testing.T) {
 			case step.Replace != nil && said[step.Replace.Node]:
 				t.Errorf("run %d: another machine for %s, which is said to be dead", run, step.Replace.Node)
 			case step.Fence != nil:
-				if step.Fence.Fails || step.Fence.Hits != "" {
-					t.Errorf("run %d: a false fence of %s", run, step.Fence.Node)
-				}
 				off[step.Fence.Node], said[step.Fence.Node] = true, true
 			case step.Unfence != nil:
 				off[step.Unfence.Node], said[step.Unfence.Node] = false, false
@@ -141,6 +157,9 @@ func TestNoDrawnFenceIsFalse(t *testing.T) {
 	}
 	if outOfService == 0 {
 		t.Error("no node was ever said to be out of service")
+	}
+	if lying == 0 || lying > drawn/5 {
+		t.Errorf("%d of %d runs lie", lying, drawn)
 	}
 }
 

@@ -20,16 +20,19 @@ type fault struct {
 // families in the order in which they are drawn: operators come after what gives them
 // something to lose their patience with.
 var families = []family{
-	{"node", []fault{{4, crash}, {3, reboot}, {3, freeze}, {2, hangKubelet}, {1, replace}, {2, terminate}}},
-	{"network", []fault{{5, partition}, {2, partitionOneWay}}},
-	{"kubelet", []fault{{3, restartKubelet}, {2, killContainers}}},
-	{"api", []fault{{4, stallWatch}, {2, dropWatch}, {3, loseRequest}, {3, loseAnswer}, {3, refuse}}},
-	{"storage", []fault{{4, breakStorage}, {2, restartDriver}}},
+	{"node", []fault{{4, crash}, {3, reboot}, {3, freeze}, {2, hangKubelet}, {1, replace}, {2, terminate}, {1, setClock}}},
+	{"network", []fault{{5, partition}, {2, partitionOneWay}, {2, cutStorage}}},
+	{"kubelet", []fault{
+		{3, restartKubelet}, {1, restartBlindKubelet}, {1, restartKubeletThatRejects}, {2, killContainers},
+		{2, stickContainers}, {2, hangRuntime}, {2, lieAboutStop},
+	}},
+	{"api", []fault{{4, stallWatch}, {2, dropWatch}, {3, loseRequest}, {3, loseAnswer}, {3, refuse}, {2, lagWatches}}},
+	{"storage", []fault{{4, breakStorage}, {2, restartDriver}, {2, setAttachLimit}}},
 	{"scheduler", []fault{{3, restartScheduler}, {3, crashSchedulerAt}, {2, startScheduler}}},
-	{"remediation", []fault{{1, fence}}},
+	{"remediation", []fault{{4, fence}, {2, fenceBriefly}, {1, fenceFalsely}}},
 	{"operators", []fault{
 		{3, deletePod}, {6, forceDelete}, {2, impatientDelete}, {1, stripFinalizers}, {1, deleteRecord}, {2, deleteNode},
-		{2, outOfService}, {1, taint}, {2, cordon}, {2, drain}, {2, scale}, {2, rollOut}, {1, recreate},
+		{2, outOfService}, {1, taint}, {2, cordon}, {2, drain}, {3, scale}, {3, rollOut}, {1, recreate},
 	}},
 }
 

@@ -1,8 +1,11 @@
 package campaign
 
 import (
+	"fmt"
 	"strings"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
@@ -149,6 +152,35 @@ func breakStorage(t *story, at time.Duration) {
 func restartDriver(t *story, at time.Duration) {
 	down := t.end(at, 5*time.Second, 3*time.Minute) - at
 	t.step(at, scenario.Step{RestartDriver: &scenario.RestartDriver{NodeTarget: *nodeOf(t.pod()), DownFor: duration(down)}})
+}
+
+// setAttachLimit takes slots away, or gives some, and takes that back.
+func setAttachLimit(t *story, at time.Duration) {
+	end := t.end(at, time.Minute, 10*time.Minute)
+	g := pick(t.dice, t.cluster.NodeGroups)
+	name := fmt.Sprintf("%s-%d", g.Name, t.IntN(g.Count))
+	if !t.take("limit "+name, at, end) {
+		return
+	}
+	before := scenario.AttachLimitMax
+	if g.AttachLimit != nil {
+		before = *g.AttachLimit
+	}
+	untold := t.chance(0.3)
+	t.step(at, scenario.Step{SetAttachLimit: &scenario.SetAttachLimit{NodeTarget: *node(name), Limit: t.between(1, 3), Untold: untold}})
+	t.step(end, scenario.Step{SetAttachLimit: &scenario.SetAttachLimit{NodeTarget: *node(name), Limit: before}})
+}
+
+// lagWatches is an API server whose cache is late for one node.
+func lagWatches(t *story, at time.Duration) {
+	end := t.end(at, 30*time.Second, 8*time.Minute)
+	name := pick(t.dice, t.cluster.nodes())
+	if !t.take("lag "+name, at, end) {
+		return
+	}
+	by := metav1.Duration{Duration: pick(t.dice, []time.Duration{2 * time.Second, 10 * time.Second, 45 * time.Second})}
+	t.step(at, scenario.Step{LagWatches: &scenario.LagWatches{NodeTarget: *node(name), By: by}})
+	t.step(end, scenario.Step{LagWatches: &scenario.LagWatches{NodeTarget: *node(name)}})
 }
 
 func restartScheduler(t *story, at time.Duration) {

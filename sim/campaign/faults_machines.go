@@ -3,6 +3,8 @@ package campaign
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
 
@@ -93,18 +95,68 @@ func restartKubelet(t *story, at time.Duration) {
 	t.step(at, scenario.Step{RestartKubelet: &scenario.RestartKubelet{NodeTarget: *nodeOf(t.pod()), DownFor: duration(down)}})
 }
 
-func killContainers(t *story, at time.Duration) {
-	t.step(at, scenario.Step{KillContainers: &scenario.KillContainers{Pod: t.pod()}})
+// restartBlindKubelet: what the API calls over meanwhile the next kubelet takes for ended,
+// and has no word about that Holdfast believes. The one after it has.
+func restartBlindKubelet(t *story, at time.Duration) {
+	down, blind := t.span(time.Second, 30*time.Second), t.end(at, 10*time.Second, 4*time.Minute)-at
+	step := t.named(at, "blind", scenario.Step{RestartKubelet: &scenario.RestartKubelet{
+		NodeTarget: *nodeOf(t.pod()), DownFor: duration(down), LooksAfter: metav1.Duration{Duration: blind},
+	}})
+	t.confused = append(t.confused, *nodeOfStep(step))
 }
 
-// fence is a remediator that is right: the power is off before it says so, and on before it
-// takes its word back.
-func fence(t *story, at time.Duration) {
-	end := t.end(at, 30*time.Second, 8*time.Minute)
-	name, ok := t.machine(at, end, t.cluster.nodes())
-	if !ok {
+func restartKubeletThatRejects(t *story, at time.Duration) {
+	pod, down := t.pod(), t.span(time.Second, 30*time.Second)
+	r := &scenario.RestartKubelet{NodeTarget: *nodeOf(pod), DownFor: duration(down), Rejects: []string{pod}}
+	if t.chance(0.5) {
+		r.LooksAfter.Duration = t.end(at, 10*time.Second, 4*time.Minute) - at
+	}
+	step := t.named(at, "rejects", scenario.Step{RestartKubelet: r})
+	t.confused = append(t.confused, *nodeOfStep(step))
+}
+
+// stickContainers: what is stuck is free again after a while, also where it is the last
+// that somebody waits for.
+func stickContainers(t *story, at time.Duration) {
+	pod, end := t.pod(), t.end(at, 20*time.Second, 8*time.Minute)
+	if !t.take("stuck "+pod, at, end) {
 		return
 	}
-	t.step(at, scenario.Step{Fence: &scenario.Fence{NodeTarget: *node(name)}})
-	t.step(end, scenario.Step{Unfence: node(name)})
+	t.step(at, scenario.Step{StickContainers: &scenario.PodTarget{Pod: pod}})
+	t.step(end, scenario.Step{FreeContainers: &scenario.PodTarget{Pod: pod}})
+}
+
+func hangRuntime(t *story, at time.Duration) {
+	pod, end := t.pod(), t.end(at, 10*time.Second, 8*time.Minute)
+	step := t.named(at, "hang", scenario.Step{HangRuntime: nodeOf(pod)})
+	t.step(end, scenario.Step{ResumeRuntime: nodeOfStep(step)})
+	t.cut = append(t.cut, cut{pod, at, end})
+}
+
+func cutStorage(t *story, at time.Duration) {
+	pod, end := t.pod(), t.end(at, 20*time.Second, 8*time.Minute)
+	step := t.named(at, "cut-storage", scenario.Step{CutStorage: nodeOf(pod)})
+	t.step(end, scenario.Step{HealStorage: nodeOfStep(step)})
+	t.cut = append(t.cut, cut{pod, at, end})
+}
+
+// setClock: hours off, or a clock that runs away slowly.
+func setClock(t *story, at time.Duration) {
+	end := t.end(at, time.Minute, 15*time.Minute)
+	name := pick(t.dice, t.cluster.nodes())
+	if !t.take("clock "+name, at, end) {
+		return
+	}
+	wrong := &scenario.SetClock{NodeTarget: *node(name)}
+	if t.chance(0.5) {
+		wrong.Ahead.Duration = pick(t.dice, []time.Duration{-3 * time.Hour, -time.Minute, 30 * time.Second, 3 * time.Hour})
+	} else {
+		wrong.GainsPerMinute.Duration = pick(t.dice, []time.Duration{-20 * time.Second, -time.Second, 5 * time.Second, 30 * time.Second})
+	}
+	t.step(at, scenario.Step{SetClock: wrong})
+	t.step(end, scenario.Step{SetClock: &scenario.SetClock{NodeTarget: *node(name)}})
+}
+
+func killContainers(t *story, at time.Duration) {
+	t.step(at, scenario.Step{KillContainers: &scenario.KillContainers{Pod: t.pod()}})
 }

@@ -71,7 +71,7 @@ func deleteNode(t *story, at time.Duration) {
 	}
 	t.step(at, scenario.Step{DeleteNode: node(name)})
 	t.step(end, scenario.Step{RestartKubelet: &scenario.RestartKubelet{NodeTarget: *node(name)}})
-	t.deleted = append(t.deleted, name)
+	t.confused = append(t.confused, *node(name))
 }
 
 // outOfService is a human who looks first: the machine has no power, and keeps having none

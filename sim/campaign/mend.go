@@ -11,9 +11,9 @@ import (
 func (t *story) mend() time.Duration {
 	at := t.faultsEnd
 	t.step(at, scenario.Step{Heal: &scenario.NodeTarget{}})
-	for _, name := range t.deleted {
-		// Its restart may have met a machine that stood still.
-		t.step(at+30*time.Second, scenario.Step{RestartKubelet: &scenario.RestartKubelet{NodeTarget: *node(name)}})
+	for _, node := range t.confused {
+		// An earlier restart may have met a machine that stood still.
+		t.step(at+30*time.Second, scenario.Step{RestartKubelet: &scenario.RestartKubelet{NodeTarget: node}})
 	}
 	for _, s := range t.again {
 		// The set that was applied again may have been the old one, on its way out.

@@ -35,10 +35,15 @@ type story struct {
 	// wordNeeded: pods may be gone without a last word of their kubelet, and only a human
 	// who knows lets their ordinals go on.
 	wordNeeded bool
-	// terminated are machines that were given back, deleted Nodes that were deleted while
-	// their kubelets ran on, again sets that were deleted and applied again.
-	terminated, deleted []string
-	again               []*set
+	// terminated are machines that were given back, again sets that were deleted and applied
+	// again.
+	terminated []string
+	again      []*set
+	// confused are nodes whose kubelets need a restart before all is well: their Nodes were
+	// deleted while they ran on, or they took what ran for ended.
+	confused []scenario.NodeTarget
+	// lies: this run may have faults that leave the trust boundary.
+	lies bool
 }
 
 // cut is a pod whose node is out of sight.
