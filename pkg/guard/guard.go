@@ -88,6 +88,8 @@ type Guard struct {
 	answers  *kubeletAnswers
 	adoption *adoption
 	finals   *finals
+	// said is why incarnations are held, as this guard has last told it.
+	said *said
 	// queue has the identities to reconcile, notes those whose record is to be told of
 	// the end of a node.
 	queue, notes workqueue.TypedRateLimitingInterface[types.NamespacedName]
@@ -135,6 +137,7 @@ func New(kube kubernetes.Interface, holdfast versioned.Interface, o Options) *Gu
 		answers:          newKubeletAnswers(),
 		adoption:         newAdoption(),
 		finals:           newFinals(finalsMax),
+		said:             newSaid(),
 		queue:            newQueue("guard"),
 		notes:            newQueue("guard_notes"),
 		oldKubelets:      workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Name: "guard_old_kubelets"}),

@@ -72,10 +72,16 @@ func (g *Guard) keep(ctx context.Context, id identity.Identity, record *v1alpha1
 		// It was said when the final object was there, which knew more than its absence.
 		return record, nil
 	}
-	held, err := g.store.Hold(ctx, id, t.uid, holder(t), holdMessage(record, verdict), now)
+	by, message := holder(t), holdMessage(record, verdict)
+	if wait := g.said.wait(t.uid, record, by, message, now); wait > 0 {
+		g.queue.AddAfter(types.NamespacedName{Namespace: id.Namespace, Name: id.Name()}, wait)
+		return record, nil
+	}
+	held, err := g.store.Hold(ctx, id, t.uid, by, message, now)
 	if err != nil {
 		return nil, fmt.Errorf("tenancy %s, holding: %w", id, err)
 	}
+	g.said.put(t.uid, words{by, message, now})
 	// Another replica may have closed it meanwhile: then nothing was written.
 	if before, after := heldCondition(record), heldCondition(held); wasHeld(held) && incarnationOf(held).PodUID == t.uid && !sameHold(before, after) {
 		klog.FromContext(ctx).V(2).Info("Held", "podUID", t.uid, "by", after.Reason, "why", after.Message)
