@@ -43,6 +43,7 @@ func InVirtualTime(f func(ctx context.Context) error) error {
 		return fmt.Errorf("an earlier run still has what this one needs: %w", stalled)
 	}
 	startSignals()
+	defer collectSeldom()()
 
 	p := &pulse{}
 	living.Store(p)
