@@ -37,6 +37,7 @@ type runOptions struct {
 	jobs      int
 	breaks    bool
 	stall     time.Duration
+	stop      bool
 	// set are the flags that were given, for the processes of --jobs.
 	set []*pflag.Flag
 }
@@ -64,6 +65,10 @@ With --record-decisions they are played in this process, one after the other.
 With --with-breaks every scenario is played once more for each of its breaks: with the
 steps that would break the promise which it shows, under one scheduler. The checks that
 the break names must fail then, which proves that they can.
+
+With --stop-at-first a run ends at its first violation inside the trust boundary, also
+one that the scenario expects. What is expected later is not met then, as with --until.
+Bounds in time (L1, L4, L6, S8) are judged at the end of a run, and stop none.
 
 Exit codes: 0 everything was as expected; 1 an expectation or an invariant was not
 met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself failed.
@@ -111,6 +116,7 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "how many scenarios to play at once; 0: one for each core")
 	f.BoolVar(&o.breaks, "with-breaks", false, "play every scenario with the steps of its breaks too: what they name must fail")
 	f.DurationVar(&o.stall, "stall-limit", engine.StallLimit, "give a run up when its virtual time has stood still for so long, in wall time")
+	f.BoolVar(&o.stop, "stop-at-first", false, "end each run at its first violation inside the trust boundary")
 	complete(c, "scheduler", "both", "holdfast", "default")
 	complete(c, "store", "memory", "etcd")
 	complete(c, "output", "text", "json")
@@ -144,6 +150,8 @@ func (o *runOptions) validate() ([]scenario.Scheduler, error) {
 		return nil, fmt.Errorf("--width %d: must be %d or more", o.width, widthLeast)
 	case o.breaks && o.until > 0:
 		return nil, errors.New("--with-breaks and --until: at most one of them, for a run that ends early fails checks by that alone")
+	case o.breaks && o.stop:
+		return nil, errors.New("--with-breaks and --stop-at-first: at most one of them, for a run that ends early fails checks by that alone")
 	case o.quiet && o.verbose:
 		return nil, errors.New("--quiet and --verbose: at most one of them")
 	case o.output == "json" && (o.quiet || o.verbose):
@@ -261,7 +269,7 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 		progress := &play.Progress{}
 		stop := showProgress(os.Stderr, s.Name, scheduler, progress)
 		began := time.Now()
-		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, Decided: o.decisions.collector(), Progress: progress, StallLimit: o.stall})
+		run, err := play.Run(s.Scenario, play.Options{Scheduler: scheduler, Store: engine.StoreKind(o.store), Until: o.until, StopAtFirst: o.stop, Decided: o.decisions.collector(), Progress: progress, StallLimit: o.stall})
 		stop()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.file, err)

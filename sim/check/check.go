@@ -40,6 +40,25 @@ type Checker struct {
 	seen map[types.UID]time.Time
 	// releases of each pod: the first.
 	releases map[types.UID]*release
+	// onFound is called once, at the first violation inside the trust boundary.
+	onFound   func()
+	toldFound bool
+}
+
+// OnFound, before the first state, lets the function be called once, at the first
+// violation inside the trust boundary: when its instant is over. The function must be
+// quick and must not call the checker.
+func (c *Checker) OnFound(f func()) { c.onFound = f }
+
+// Pass lets time pass without a change of the world: an instant is over, and judged, when
+// a later one is told of. What comes after Finish is ignored. It panics if time goes
+// backwards.
+func (c *Checker) Pass(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.finished {
+		c.advance(at)
+	}
 }
 
 // subject is what an invariant speaks of: an identity for S1 and S3, a disk for S2.
@@ -184,6 +203,10 @@ func (c *Checker) openSpan(sub subject, by string, at time.Time) *Violation {
 		v.Outside = sub.evidence
 	}
 	c.spans[sub] = append(c.spans[sub], v)
+	if v.Outside == "" && c.onFound != nil && !c.toldFound {
+		c.toldFound = true
+		c.onFound()
+	}
 	return v
 }
 

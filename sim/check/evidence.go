@@ -16,7 +16,7 @@ func (l *Log) judgeEvidence(at time.Time, name string, pod *podState) {
 		if old == pod || !old.bound || !old.guarded && !l.recorded[old.UID] {
 			continue
 		}
-		l.met[S3]++
+		l.meets(S3)
 		if !l.over[old.UID] {
 			l.breaks(S3, at, name, pod.Spec.NodeName, "it was bound, and no release names the incarnation before it")
 		}
@@ -24,7 +24,7 @@ func (l *Log) judgeEvidence(at time.Time, name string, pod *podState) {
 	if !guarded(pod.Pod) {
 		return
 	}
-	l.met[S4]++
+	l.meets(S4)
 	r := l.records[name]
 	switch {
 	case r == nil || r.Incarnation == nil || r.Incarnation.PodUID != pod.UID:
@@ -40,7 +40,7 @@ func (l *Log) judgeLetGo(at time.Time, name string, pod *podState) {
 	if l.rules.Profile == "" || !pod.bound || l.stripped[name] {
 		return
 	}
-	l.met[S4]++
+	l.meets(S4)
 	if !l.over[pod.UID] {
 		l.breaks(S4, at, name, pod.Spec.NodeName, "its finalizer was taken off, and no release names it")
 	}
@@ -51,7 +51,7 @@ func (l *Log) judgeLetGo(at time.Time, name string, pod *podState) {
 // goes by.
 func (l *Log) judgeRecord(at time.Time, name string, before, after *v1alpha1.TenancyStatus) {
 	if before != nil && before.Incarnation != nil && (after.Incarnation == nil || after.Incarnation.PodUID != before.Incarnation.PodUID) {
-		l.met[S4]++
+		l.meets(S4)
 		if before.Phase != v1alpha1.Over && before.Phase != v1alpha1.Vacant {
 			l.breaks(S4, at, name, "", fmt.Sprintf("its record passed on to another incarnation while it was %s", before.Phase))
 		}
@@ -59,7 +59,7 @@ func (l *Log) judgeRecord(at time.Time, name string, before, after *v1alpha1.Ten
 	if after.Phase != v1alpha1.Over || after.Incarnation == nil || l.over[after.Incarnation.PodUID] {
 		return
 	}
-	l.met[S3]++
+	l.meets(S3)
 	l.over[after.Incarnation.PodUID] = true
 	if why := unnamed(after); why != "" {
 		l.breaks(S3, at, name, "", why)

@@ -32,8 +32,8 @@ type Rules struct {
 }
 
 // Log checks the API writes of one run, in the order in which they were committed: S4,
-// S5, S6, S9, and of S3 that each bind had a release before it. It may be used from
-// several goroutines.
+// S5, S6, S8, S9, L1, L3, L4, L6, and of S3 that each bind had a release before it. It may
+// be used from several goroutines.
 type Log struct {
 	mu sync.Mutex
 	// rules are nil until the run begins; commits wait until then.
@@ -60,14 +60,41 @@ type Log struct {
 
 	found []Violation
 	met   map[Invariant]int
+
+	// now is the instant that is being read.
+	now time.Time
+	// open are the waits that go on, by what is due to whom; waits are those that ended.
+	open  map[string]*wait
+	waits []wait
+	// latencies are how long replacements waited that were bound (L1).
+	latencies []time.Duration
+	// crashes are the spans without a scheduler's process.
+	crashes []Span
+	// stale are the watches that are stopped or late, and staleSpans when any was.
+	stale      map[string]bool
+	staleSpans []Span
+	// rejudged are the latest writes of each record while it was held.
+	rejudged map[string][]time.Time
+	// announced are the pods that an event calls held; bornHeld those held from the first.
+	announced, bornHeld map[types.UID]bool
+	// heldFrom is since when each pod is held, and heldLong are those that L6 counted.
+	heldFrom map[types.UID]time.Time
+	heldLong map[types.UID]bool
+	// excusedAt is when each set was last excused from being ready.
+	excusedAt map[string]time.Time
+
+	// onFound is called once, at the first violation that is seen when it happens.
+	onFound   func()
+	toldFound bool
 }
 
 // commit is one change of one key; a nil value is a delete.
 type commit struct {
-	at       time.Time
-	key      string
-	value    []byte
-	stripped bool
+	at    time.Time
+	key   string
+	value []byte
+	// mark, in place of a change: what the run tells of itself.
+	mark func()
 }
 
 // podState is what the log has of one pod UID.
@@ -86,6 +113,7 @@ const unreadMax = 512
 var kinds = []string{
 	"/registry/pods/", "/registry/holdfast.dev/tenancies/", "/registry/minions/", "/registry/csinodes/",
 	"/registry/persistentvolumes/", "/registry/persistentvolumeclaims/", "/registry/volumeattachments/", "/registry/statefulsets/",
+	"/registry/events/",
 }
 
 // NewLog returns a log that has read nothing yet.
@@ -96,7 +124,9 @@ func NewLog() *Log {
 		nodes: map[string]*corev1.Node{}, csiNodes: map[string]*storagev1.CSINode{},
 		volumes: map[string]*corev1.PersistentVolume{}, claims: map[string]*corev1.PersistentVolumeClaim{},
 		attachments: map[string]*storagev1.VolumeAttachment{}, sets: map[string]*appsv1.StatefulSet{},
-		met: map[Invariant]int{},
+		met: map[Invariant]int{}, open: map[string]*wait{}, stale: map[string]bool{}, rejudged: map[string][]time.Time{},
+		announced: map[types.UID]bool{}, bornHeld: map[types.UID]bool{}, excusedAt: map[string]time.Time{},
+		heldFrom: map[types.UID]time.Time{}, heldLong: map[types.UID]bool{},
 	}
 }
 
@@ -119,8 +149,58 @@ func (l *Log) Commit(at time.Time, key string, value []byte) {
 // Strip takes in that an operator is about to take the finalizers off a pod: what then
 // goes without a release is not Holdfast's doing.
 func (l *Log) Strip(namespace, pod string) {
-	l.take(commit{key: namespace + "/" + pod, stripped: true})
+	l.take(commit{mark: func() { l.stripped[namespace+"/"+pod] = true }})
 }
+
+// Scheduler takes in that the process that schedules ends, or is there again.
+func (l *Log) Scheduler(at time.Time, runs bool) {
+	l.take(commit{at: at, mark: func() {
+		last := len(l.crashes) - 1
+		switch lasts := last >= 0 && l.crashes[last].To.IsZero(); {
+		case runs && lasts:
+			l.crashes[last].To = at
+		case !runs && !lasts:
+			l.crashes = append(l.crashes, Span{From: at})
+			l.countHalfDone(at)
+		}
+	}})
+}
+
+// Stale takes in that a watch, by any name that tells it from others, is stopped or late
+// from now on, or no more (S7).
+func (l *Log) Stale(at time.Time, watch string, is bool) {
+	l.take(commit{at: at, mark: func() {
+		was := len(l.stale) > 0
+		if is {
+			l.stale[watch] = true
+			// Who does not see that a pod is held tries it, which no bound speaks of; and the
+			// events of that may come when the fault is over.
+			clear(l.bornHeld)
+		} else {
+			delete(l.stale, watch)
+		}
+		switch now := len(l.stale) > 0; {
+		case now && !was:
+			l.staleSpans = append(l.staleSpans, Span{From: at})
+		case was && !now:
+			l.staleSpans[len(l.staleSpans)-1].To = at
+		}
+	}})
+}
+
+// WasStale says, after Finish, whether a watch was stopped or late at this time.
+func (l *Log) WasStale(at time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.staleSpans, func(s Span) bool {
+		return !at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
+	})
+}
+
+// OnFound, before the first commit, lets the function be called once, at the first
+// violation that a write shows; those of a bound show at the end. Every write is then read
+// at once. The function must be quick and must not call the log.
+func (l *Log) OnFound(f func()) { l.onFound = f }
 
 func (l *Log) take(c commit) {
 	l.mu.Lock()
@@ -128,20 +208,54 @@ func (l *Log) take(c commit) {
 	if l.finished {
 		return
 	}
-	if l.unread = append(l.unread, c); len(l.unread) >= unreadMax && l.rules != nil {
+	if l.unread = append(l.unread, c); l.rules != nil && (l.onFound != nil || len(l.unread) >= unreadMax) {
 		l.readAll()
 	}
 }
 
-// Finish, after Begin, returns what was broken, in order of time, and how often each invariant had
-// something to hold: one that never had says nothing of the run. An error means that an
-// object of the log could not be read.
-func (l *Log) Finish() ([]Violation, map[Invariant]int, error) {
+// Ending is how a run ended, for what is bounded in time.
+type Ending struct {
+	At time.Time
+	// Faults are the spans in which the control plane was not as it should be.
+	Faults []Span
+	// Quiet is when the last step or fault ended; zero: one lasts.
+	Quiet time.Time
+}
+
+// Findings are what a log came to.
+type Findings struct {
+	// Violations in order of time.
+	Violations []Violation
+	// Unasked are those of L4 under a scheduler that promises none of it.
+	Unasked []Violation
+	// Met is how often each invariant had something to hold: one that never had says
+	// nothing of the run.
+	Met map[Invariant]int
+	// Replaced are how long replacements that could be bound waited for it, sorted (L1).
+	Replaced []time.Duration
+}
+
+// Finish, after Begin, returns what was broken. An error means that an object of the log
+// could not be read. It must be called once.
+func (l *Log) Finish(end Ending) (Findings, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.readAll()
 	l.finished = true
-	return slices.Clone(l.found), maps.Clone(l.met), l.err
+	if !l.now.IsZero() {
+		l.settle(l.now)
+	}
+	l.countHolds(end.At)
+	l.judgeWaits(end.At, end.Faults)
+	f := Findings{Replaced: slices.Sorted(slices.Values(l.latencies))}
+	converged := l.judgeConvergence(end.At, end.Quiet)
+	if l.rules.Profile == "" {
+		f.Unasked = converged
+	} else {
+		l.found = append(l.found, converged...)
+	}
+	f.Violations, f.Met = Merge(l.found, nil), maps.Clone(l.met)
+	return f, l.err
 }
 
 func (l *Log) readAll() {
@@ -156,8 +270,14 @@ func (l *Log) readAll() {
 
 // read brings what is known up to date with one commit, and judges it.
 func (l *Log) read(c commit) error {
-	if c.stripped {
-		l.stripped[c.key] = true
+	if c.at.After(l.now) {
+		if !l.now.IsZero() {
+			l.settle(l.now)
+		}
+		l.now = c.at
+	}
+	if c.mark != nil {
+		c.mark()
 		return nil
 	}
 	parts := strings.SplitN(strings.TrimPrefix(c.key, "/registry/"), "/", 2)
@@ -179,6 +299,8 @@ func (l *Log) read(c commit) error {
 		return keep(l.attachments, name, c.value)
 	case "statefulsets":
 		return keep(l.sets, name, c.value)
+	case "events":
+		return l.readEvent(c)
 	}
 	return nil
 }
@@ -225,6 +347,7 @@ func (l *Log) readPod(c commit, name string) error {
 		l.pods[name] = after
 		l.earlier[name] = append(l.earlier[name], after)
 		delete(l.stripped, name)
+		l.born(name, after)
 		return nil
 	}
 	boundNow := !before.bound && after.bound
@@ -257,6 +380,7 @@ func (l *Log) readRecord(c commit, name string) error {
 		l.recorded[after.Incarnation.PodUID] = true
 	}
 	l.judgeRecord(c.at, name, before, after)
+	l.judgeRejudged(c.at, name, before, after)
 	return nil
 }
 
@@ -266,6 +390,7 @@ func (l *Log) judgeBind(at time.Time, name string, pod *podState) {
 	if l.rules.Profile == "" || pod.Spec.SchedulerName != l.rules.Profile {
 		return
 	}
+	l.countAtOnce(name, pod)
 	l.judgeEvidence(at, name, pod)
 	l.judgeOrder(at, name, pod)
 	l.judgeRoom(at, name, pod)
@@ -278,6 +403,18 @@ func (l *Log) breaks(id Invariant, at time.Time, by, node, why string) {
 		v.Nodes = []string{node}
 	}
 	l.found = append(l.found, v)
+	if l.onFound != nil && !l.toldFound {
+		l.toldFound = true
+		l.onFound()
+	}
+}
+
+// meets counts that an invariant had something to hold, and that it had in a stale view.
+func (l *Log) meets(id Invariant) {
+	l.met[id]++
+	if len(l.stale) > 0 {
+		l.met[S7]++
+	}
 }
 
 // Merge returns both in order of beginning.

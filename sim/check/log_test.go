@@ -254,10 +254,11 @@ func TestWhatTheWritesShow(t *testing.T) {
 				w(l, at(i+1))
 			}
 			l.Begin(tc.rules)
-			found, met, err := l.Finish()
+			findings, err := l.Finish(Ending{At: at(len(tc.story) + 1)})
 			if err != nil {
 				t.Fatal(err)
 			}
+			found, met := findings.Violations, findings.Met
 			var got []Invariant
 			for _, v := range found {
 				got = append(got, v.Invariant)
@@ -281,7 +282,7 @@ func TestAnObjectThatCannotBeReadIsAnError(t *testing.T) {
 	l := NewLog()
 	l.Commit(at(1), "/registry/pods/default/web-0", []byte("?"))
 	l.Begin(Rules{})
-	if _, _, err := l.Finish(); err == nil {
+	if _, err := l.Finish(Ending{At: at(2)}); err == nil {
 		t.Error("no error")
 	}
 }

@@ -34,7 +34,7 @@ func (l *Log) judgeOrder(at time.Time, name string, pod *podState) {
 	if timeout > 0 && at.Sub(pod.CreationTimestamp.Time) >= timeout {
 		return
 	}
-	l.met[S6]++
+	l.meets(S6)
 	if predecessor := fmt.Sprintf("%s-%d", stem, ordinal-1); !l.wasBound(predecessor, nil) {
 		l.breaks(S6, at, name, pod.Spec.NodeName, fmt.Sprintf("it was bound before %s ever was", predecessor))
 	}

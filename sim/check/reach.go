@@ -16,7 +16,7 @@ func (l *Log) judgeReach(at time.Time, name string, pod *podState) {
 	if len(volumes) == 0 {
 		return
 	}
-	l.met[S5]++
+	l.meets(S5)
 	perDriver := map[string]map[string]bool{}
 	for _, pv := range volumes {
 		if n := l.nodes[node]; n != nil && pv.Spec.NodeAffinity != nil && !matchesAny(pv.Spec.NodeAffinity.Required, n) {

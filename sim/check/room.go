@@ -5,7 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // judgeRoom is S9: after a bind the pods of the node ask for no more than it has,
@@ -16,22 +15,7 @@ func (l *Log) judgeRoom(at time.Time, name string, pod *podState) {
 		return
 	}
 	l.met[S9]++
-	pods := int64(0)
-	asked := map[corev1.ResourceName]*resource.Quantity{}
-	for _, p := range l.pods {
-		if p.Spec.NodeName != node.Name || ended(p.Pod) {
-			continue
-		}
-		pods++
-		for _, c := range p.Spec.Containers {
-			for of, q := range c.Resources.Requests {
-				if asked[of] == nil {
-					asked[of] = &resource.Quantity{}
-				}
-				asked[of].Add(q)
-			}
-		}
-	}
+	pods, asked := l.askedOf(node.Name)
 	if has, ok := node.Status.Allocatable[corev1.ResourcePods]; ok && pods > has.Value() {
 		l.breaks(S9, at, name, node.Name, fmt.Sprintf("with it %d pods are there, and %d may be", pods, has.Value()))
 	}

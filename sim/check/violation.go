@@ -20,8 +20,34 @@ const (
 	S5 Invariant = "S5"
 	// S6: the first incarnations of a set are bound in order.
 	S6 Invariant = "S6"
+	// S7: S1 to S6 hold for every delay, reorder between resource kinds, replay and
+	// restart of the watch. It is never broken by itself: what breaks in a stale view is
+	// one of S1 to S6, marked Stale. That it was met counts what each of S3 to S6 had to
+	// hold while a watch was stopped or late.
+	S7 Invariant = "S7"
+	// S8: a kill at any point from Reserve to PostBind leaves no reservation that outlives
+	// its bound and no half-decided release. Of what is due when the scheduler's process
+	// ends: a pod on the record that could be bound is bound, and a released pod loses its
+	// finalizer, within 30 s of anybody being there to do it.
+	S8 Invariant = "S8"
 	// S9: no node gets more than it has room for, also from two schedulers.
 	S9 Invariant = "S9"
+
+	// L1: proof recorded, no VolumeAttachment in the way and a feasible node exists: the
+	// replacement is bound, within 30 s. A node counts as feasible only if it is Ready,
+	// has no taint that keeps pods off, reaches the volumes and has room; a pod that asks
+	// for anything else is not judged.
+	L1 Invariant = "L1"
+	// L3: held pods do not spin: 0 scheduling attempts while held, and at most 12
+	// re-judgements per hour. An attempt is one that an event tells of; a re-judgement is
+	// seen if it writes the record.
+	L3 Invariant = "L3"
+	// L4: stable convergence: faults end and no identity is left without proof, so all
+	// sets are ready within 10 virtual minutes and stay ready to the end of the run.
+	L4 Invariant = "L4"
+	// L6: no hold of more than a minute without a reason that an operator can see, in the
+	// record, the pod's condition or an event on the pod.
+	L6 Invariant = "L6"
 )
 
 // Violation is one unbroken span in which an invariant was broken.
@@ -36,6 +62,8 @@ type Violation struct {
 	Evidence string
 	// Why says what was written that must not be; empty for what the world shows.
 	Why string
+	// Stale: a watch was stopped or late when it began (S7).
+	Stale bool
 	// Nodes took part, sorted.
 	Nodes []string
 	// From is when it began.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,9 @@ type Options struct {
 	// Decided is told of every attempt to place a pod when the run ends, and of how many
 	// more there were than are remembered; nil: nobody is, and nothing is recorded.
 	Decided func(attempts []decisions.Attempt, dropped int)
+	// StopAtFirst ends the run at the first violation inside the trust boundary that is
+	// seen when it happens; those of a bound in time are judged at the end.
+	StopAtFirst bool
 	// Unchecked switches the checks of the invariants off, to measure what they cost.
 	Unchecked bool
 	// OnRequest is told of every request to the API server from the story's begin on; nil:
@@ -91,7 +95,13 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if err != nil {
 		return nil, err
 	}
-	log := check.NewLog()
+	log, checker := check.NewLog(), check.New()
+	stop := make(chan struct{})
+	if o.StopAtFirst {
+		found := sync.OnceFunc(func() { close(stop) })
+		log.OnFound(found)
+		checker.OnFound(found)
+	}
 	cluster, err := engine.Start(ctx, engine.Options{
 		Restore:       restored(given, o.Scheduler),
 		Scheduler:     engine.Kind(o.Scheduler),
@@ -109,6 +119,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 			if !o.Unchecked {
 				log.Commit(time.Now(), c.Key, c.Value)
 			}
+			if o.StopAtFirst {
+				checker.Pass(time.Now()) // Or the first would be known when the world changes next.
+			}
 		},
 	})
 	if err != nil {
@@ -119,7 +132,6 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		return nil, err
 	}
 	log.Begin(rules)
-	checker := check.New()
 	seen := newObserver(checker)
 	w, err := world.New(world.Config{
 		Nodes:   append(nodes(s.Cluster), givenNodes(given)...),
@@ -173,9 +185,12 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if o.Until > 0 {
 		until = o.Until
 	}
-	steps := &steps{scenario: s, cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}, log: log}
+	steps := &steps{scenario: s, cluster: cluster, world: w, seen: seen, zero: zero, nodes: map[string]string{}, log: log, stop: stop}
 	steps.play(ctx, o.Scheduler, until)
-	sleepUntil(zero.Add(until))
+	stopped := !sleepUnless(stop, zero.Add(until))
+	if stopped {
+		until = time.Since(zero)
+	}
 
 	if o.Decided != nil {
 		o.Decided(decided(recorder, s.Name, o.Scheduler, zero))
@@ -188,11 +203,11 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		o.Taken(c)
 	}
 
-	run := &report.Run{Scheduler: string(o.Scheduler), Until: metav1.Duration{Duration: until}}
+	run := &report.Run{Scheduler: string(o.Scheduler), Until: metav1.Duration{Duration: until}, StoppedAtFirst: stopped}
 	if given != nil {
 		run.Notes = given.Notes
 	}
-	if err := violations(run, checker, log, zero); err != nil {
+	if err := violations(run, checker, log, steps.ending(time.Now()), zero); err != nil {
 		return nil, err
 	}
 	run.Faults = steps.spans.faults(until)
@@ -212,7 +227,7 @@ func argsOf(s *scenario.Scenario) []byte {
 
 func violation(v check.Violation, zero time.Time) report.Violation {
 	r := report.Violation{
-		Invariant: string(v.Invariant), By: v.By, Outside: v.Outside, Evidence: v.Evidence, Why: v.Why, Nodes: v.Nodes, From: since(v.From, zero),
+		Invariant: string(v.Invariant), By: v.By, Outside: v.Outside, Evidence: v.Evidence, Why: v.Why, Stale: v.Stale, Nodes: v.Nodes, From: since(v.From, zero),
 	}
 	if !v.To.IsZero() {
 		to := since(v.To, zero)
@@ -224,6 +239,23 @@ func violation(v check.Violation, zero time.Time) report.Violation {
 func since(t, zero time.Time) metav1.Duration { return metav1.Duration{Duration: t.Sub(zero)} }
 
 func sleepUntil(t time.Time) { time.Sleep(time.Until(t)) }
+
+// sleepUnless sleeps until that time, and says whether it came to it: not if it was stopped.
+func sleepUnless(stop <-chan struct{}, t time.Time) bool {
+	select {
+	case <-stop:
+		return false
+	default:
+	}
+	timer := time.NewTimer(time.Until(t))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-stop:
+		return false
+	}
+}
 
 func timers(t scenario.Timers) engine.Timers {
 	r := engine.Timers{TolerationSeconds: t.TolerationSeconds}

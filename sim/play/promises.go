@@ -2,6 +2,7 @@ package play
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,19 +42,67 @@ func promised(s *scenario.Scenario, cluster *engine.Cluster) (check.Rules, error
 
 // violations puts into the report what was broken, and how often there was something to
 // break.
-func violations(run *report.Run, checker *check.Checker, log *check.Log, zero time.Time) error {
-	written, met, err := log.Finish()
+func violations(run *report.Run, checker *check.Checker, log *check.Log, end check.Ending, zero time.Time) error {
+	found, err := log.Finish(end)
 	if err != nil {
 		return err
 	}
-	for _, v := range check.Merge(checker.Finish(time.Now()), written) {
+	for _, v := range check.Merge(checker.Finish(end.At), found.Violations) {
+		v.Stale = log.WasStale(v.From)
 		run.Violations = append(run.Violations, violation(v, zero))
 	}
-	for id, n := range met {
+	for _, v := range found.Unasked {
+		run.Unasked = append(run.Unasked, violation(v, zero))
+	}
+	for id, n := range found.Met {
 		if run.Met == nil {
 			run.Met = map[string]int{}
 		}
 		run.Met[string(id)] = n
 	}
+	run.Replaced = report.LatencyOf(found.Replaced)
 	return nil
+}
+
+// troubling are the steps that keep the control plane from what it owes: a bound counts
+// from their end. What befalls machines is no excuse, and a request that gets lost is
+// noted when it comes.
+var troubling = []string{"stallWatch", "dropWatch", "refuse"}
+
+// ending is how the timeline ended: at is the end of the run.
+func (p *steps) ending(at time.Time) check.Ending {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end := check.Ending{At: at, Faults: p.lost, Quiet: p.zero}
+	until := at.Sub(p.zero)
+	lasts, ends := false, []time.Time{p.last}
+	for _, f := range p.spans.faults(until) {
+		span := check.Span{From: p.zero.Add(f.From.Duration)}
+		if f.To == nil {
+			lasts = true
+		} else {
+			span.To = p.zero.Add(f.To.Duration)
+			ends = append(ends, span.To)
+		}
+		if slices.Contains(troubling, f.Kind) {
+			end.Faults = append(end.Faults, span)
+		}
+	}
+	for _, t := range append(ends, spanEnds(p.lost)...) {
+		if t.After(end.Quiet) {
+			end.Quiet = t
+		}
+	}
+	if lasts {
+		end.Quiet = time.Time{}
+	}
+	return end
+}
+
+func spanEnds(spans []check.Span) []time.Time {
+	var ends []time.Time
+	for _, s := range spans {
+		ends = append(ends, s.To)
+	}
+	return ends
 }

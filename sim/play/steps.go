@@ -3,6 +3,7 @@ package play
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,6 +39,13 @@ type steps struct {
 	index int
 	// awaited are the steps that wait for a request.
 	awaited []*awaited
+	// stop ends the timeline early.
+	stop <-chan struct{}
+	// last is when the latest step was played.
+	last time.Time
+	// mu is for lost: the spans in which a request was lost, or its answer.
+	mu   sync.Mutex
+	lost []check.Span
 }
 
 // play plays each step when it is due, up to the end of the run.
@@ -48,7 +56,10 @@ func (p *steps) play(ctx context.Context, scheduler scenario.Scheduler, until ti
 		if !ok || next.At > until {
 			return
 		}
-		sleepUntil(p.zero.Add(next.At))
+		if !sleepUnless(p.stop, p.zero.Add(next.At)) {
+			return
+		}
+		p.last = time.Now()
 		p.seen.step(next.Step.Describe())
 		plan.Played(next, time.Since(p.zero))
 		p.index, p.found = next.Index, ""
@@ -162,11 +173,13 @@ func (p *steps) forceDelete(ctx context.Context, s *scenario.Step) error {
 
 func (p *steps) stallWatch(_ context.Context, s *scenario.Step) error {
 	p.cluster.Transport.Stall(s.StallWatch.Component, s.StallWatch.Resource)
+	p.log.Stale(time.Now(), s.StallWatch.Component+" "+s.StallWatch.Resource, true)
 	return nil
 }
 
 func (p *steps) resumeWatch(_ context.Context, s *scenario.Step) error {
 	p.cluster.Transport.Resume(s.ResumeWatch.Component, s.ResumeWatch.Resource)
+	p.log.Stale(time.Now(), s.ResumeWatch.Component+" "+s.ResumeWatch.Resource, false)
 	return nil
 }
 

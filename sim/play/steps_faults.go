@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned"
+	"github.com/holdfast-dev/holdfast/sim/check"
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/engine/inproc"
 	"github.com/holdfast-dev/holdfast/sim/report"
@@ -158,6 +159,10 @@ func (p *steps) lose(s *scenario.Step, r *scenario.LostRequest, lands bool, told
 		Came: func() {
 			a.came.Store(true)
 			p.seen.step(told)
+			now := time.Now()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.lost = append(p.lost, check.Span{From: now, To: now.Add(max(valueOf(r.LandsAfter).Duration, r.ErrorAfter.Duration))})
 		},
 		Landed: func() { p.seen.step("the request lands") },
 	})
@@ -165,6 +170,7 @@ func (p *steps) lose(s *scenario.Step, r *scenario.LostRequest, lands bool, told
 
 // tellScheduler writes down what becomes of the process that schedules.
 func (p *steps) tellScheduler(runs bool) {
+	p.log.Scheduler(time.Now(), runs)
 	if runs {
 		p.seen.step("the scheduler is back, its caches filled")
 	} else {

@@ -2,6 +2,7 @@ package play
 
 import (
 	"context"
+	"time"
 
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 	"github.com/holdfast-dev/holdfast/sim/world"
@@ -47,6 +48,7 @@ func (p *steps) setAttachLimit(ctx context.Context, s *scenario.Step) error {
 
 func (p *steps) lagWatches(ctx context.Context, s *scenario.Step) error {
 	return p.onNode(ctx, s, &s.LagWatches.NodeTarget, func(node string) world.Fault {
+		p.log.Stale(time.Now(), "node "+node, s.LagWatches.By.Duration > 0)
 		return world.LagWatches{Node: node, By: s.LagWatches.By.Duration}
 	})
 }

@@ -57,6 +57,12 @@ type Run struct {
 	// Met is how often each invariant had something to hold, for those that the API
 	// writes show. One that never had says nothing of the run.
 	Met map[string]int `json:"preconditionsMet,omitempty"`
+	// Unasked are violations of what this scheduler never promised: they fail nothing.
+	Unasked []Violation `json:"unasked,omitempty"`
+	// Replaced says how long replacements that could be bound waited for it (L1).
+	Replaced *Latency `json:"replaced,omitempty"`
+	// StoppedAtFirst: the run ended early, at its first violation.
+	StoppedAtFirst bool `json:"stoppedAtFirst,omitempty"`
 	// Checks are the expectations, and the invariants, each with its outcome.
 	Checks []Check `json:"checks"`
 	// Wall is how long the run took, in wall time: the one field that differs from run
@@ -170,7 +176,9 @@ type Violation struct {
 	// Evidence is the kind of the false proof, for S3.
 	Evidence string `json:"evidence,omitempty"`
 	// Why says what was written that must not be, for what the API writes show.
-	Why   string   `json:"why,omitempty"`
+	Why string `json:"why,omitempty"`
+	// Stale: a watch was stopped or late when it began (S7).
+	Stale bool     `json:"stale,omitempty"`
 	Nodes []string `json:"nodes"`
 	// Around are the events about the moment in which it broke: a few before and after.
 	Around []Event         `json:"around,omitempty"`
