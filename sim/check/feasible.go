@@ -161,7 +161,7 @@ func (l *Log) reaches(node *corev1.Node, volumes []*corev1.PersistentVolume) boo
 		perDriver[driver][pv.Name] = true
 	}
 	for driver, on := range perDriver {
-		if registered, limit := l.driver(node.Name, driver); !registered || limit >= 0 && len(on) > limit {
+		if registered, limit := driverOf(l.csiNodes[node.Name], driver); !registered || limit >= 0 && len(on) > limit {
 			return false
 		}
 	}

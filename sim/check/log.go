@@ -58,6 +58,11 @@ type Log struct {
 	attachments map[string]*storagev1.VolumeAttachment
 	sets        map[string]*appsv1.StatefulSet
 
+	// blind are the spans in which room could not be known, csiBefore what CSINodes said
+	// before.
+	blind     []blindness
+	csiBefore map[string][]earlierCSINode
+
 	found []Violation
 	met   map[Invariant]int
 
@@ -290,7 +295,7 @@ func (l *Log) read(c commit) error {
 	case "minions":
 		return keep(l.nodes, name, c.value)
 	case "csinodes":
-		return keep(l.csiNodes, name, c.value)
+		return l.readCSINode(c, name)
 	case "persistentvolumes":
 		return keep(l.volumes, name, c.value)
 	case "persistentvolumeclaims":

@@ -63,6 +63,9 @@ func claiming(claim string) func(*corev1.Pod) {
 		}})
 	}
 }
+func madeAt(seconds int) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.CreationTimestamp.Time = at(seconds) }
+}
 func asking(cpu string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}}}}
@@ -100,14 +103,29 @@ var aReplacement = []write{
 	gone("pods/default/web-0"), aPod(0, "u2"), record(v1alpha1.Occupied, "u2", nil, candidate("b")), aPod(0, "u2", kept), aPod(0, "u2", kept, on("b")),
 }
 
+// blind says that those who place pods may not know what room there is, or do again.
+func blind(is bool) write { return func(l *Log, at time.Time) { l.Blind(at, "two", is) } }
+
+// pause is how much later all that follows is.
+type pause time.Duration
+
 func story(parts ...any) []write {
+	var by time.Duration
+	shifted := func(w write) write {
+		by := by
+		return func(l *Log, at time.Time) { w(l, at.Add(by)) }
+	}
 	var all []write
 	for _, p := range parts {
 		switch p := p.(type) {
 		case write:
-			all = append(all, p)
+			all = append(all, shifted(p))
 		case []write:
-			all = append(all, p...)
+			for _, w := range p {
+				all = append(all, shifted(w))
+			}
+		case pause:
+			by += time.Duration(p)
 		}
 	}
 	return all
@@ -246,6 +264,29 @@ func TestWhatTheWritesShow(t *testing.T) {
 			rules: none,
 			story: story(cpus("a", "1500m"), aPod(0, "u1", asking("1")), aPod(0, "u1", asking("1"), on("a")), aPod(1, "v1", asking("1")), aPod(1, "v1", asking("1"), on("a"))),
 			want:  []Invariant{S9},
+		},
+		"no room for two, and two processes schedule": {
+			rules: none,
+			story: story(cpus("a", "1500m"), blind(true), aPod(0, "u1", asking("1")), aPod(0, "u1", asking("1"), on("a")), aPod(1, "v1", asking("1")), aPod(1, "v1", asking("1"), on("a"))),
+		},
+		"no room for two, long after two processes scheduled": {
+			rules: none,
+			story: story(cpus("a", "1500m"), blind(true), blind(false), pause(inFlight), aPod(0, "u1", asking("1")), aPod(0, "u1", asking("1"), on("a")), aPod(1, "v1", asking("1")), aPod(1, "v1", asking("1"), on("a"))),
+			want:  []Invariant{S9}, met: []Invariant{S9},
+		},
+		"in another zone, while a watch is held up": {
+			story: story(oneVolume(), blind(true), aPod(0, "u1", claiming("data")), aPod(0, "u1", claiming("data"), on("b"))), want: []Invariant{S5},
+		},
+		"where the driver has gone while the bind was on its way": {
+			story: story(oneVolume(), aPod(0, "u1", claiming("data")), gone("csinodes/a"), aPod(0, "u1", claiming("data"), on("a"))),
+		},
+		"where the driver has gone before the pod was made": {
+			story: story(oneVolume(), gone("csinodes/a"), aPod(0, "u1", claiming("data"), madeAt(9)), aPod(0, "u1", claiming("data"), madeAt(9), on("a"))),
+			want:  []Invariant{S5},
+		},
+		"where the driver has gone before": {
+			story: story(oneVolume(), aPod(0, "u1", claiming("data")), gone("csinodes/a"), pause(inFlight), aPod(0, "u1", claiming("data"), on("a"))),
+			want:  []Invariant{S5},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 )
 
 // judgeReach is S5: at its bind every volume of the pod can be used from the node.
@@ -31,15 +32,33 @@ func (l *Log) judgeReach(at time.Time, name string, pod *podState) {
 		}
 		perDriver[driver][pv.Name] = true
 	}
+	if l.blindAt(at) {
+		return
+	}
 	for driver, on := range perDriver {
-		registered, limit := l.driver(node, driver)
-		switch {
-		case !registered:
-			l.breaks(S5, at, name, node, fmt.Sprintf("driver %s is not registered there", driver))
-		case limit >= 0 && len(on) > limit:
-			l.breaks(S5, at, name, node, fmt.Sprintf("with it %d volumes are attached there, and %d may be", len(on), limit))
+		if why := l.noRoom(at, pod, driver, len(on)); why != "" {
+			l.breaks(S5, at, name, node, why)
 		}
 	}
+}
+
+// noRoom says why the node of a pod does not take so many volumes of a driver; empty: it does,
+// or did when the bind was decided.
+func (l *Log) noRoom(at time.Time, pod *podState, driver string, volumes int) string {
+	why := ""
+	for _, csi := range l.knownOf(pod.Spec.NodeName, pod, at) {
+		registered, limit := driverOf(csi, driver)
+		switch {
+		case registered && (limit < 0 || volumes <= limit):
+			return ""
+		case why != "":
+		case !registered:
+			why = fmt.Sprintf("driver %s is not registered there", driver)
+		default:
+			why = fmt.Sprintf("with it %d volumes are attached there, and %d may be", volumes, limit)
+		}
+	}
+	return why
 }
 
 // volumesOf are the bound volumes of a pod's claims, as the log has them.
@@ -87,9 +106,8 @@ func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// driver says whether it is registered on the node, and its limit; below 0: none.
-func (l *Log) driver(node, driver string) (registered bool, limit int) {
-	csi := l.csiNodes[node]
+// driverOf says whether a driver is registered there, and its limit; below 0: none.
+func driverOf(csi *storagev1.CSINode, driver string) (registered bool, limit int) {
 	if csi == nil {
 		return false, -1
 	}

@@ -30,7 +30,7 @@ const (
 	// ends: a pod on the record that could be bound is bound, and a released pod loses its
 	// finalizer, within 30 s of anybody being there to do it.
 	S8 Invariant = "S8"
-	// S9: no node gets more than it has room for, also from two schedulers.
+	// S9: no node gets more than it has room for, as far as the one who places pods could know.
 	S9 Invariant = "S9"
 
 	// L1: proof recorded, no VolumeAttachment in the way and a feasible node exists: the

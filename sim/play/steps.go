@@ -3,6 +3,7 @@ package play
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,13 +175,26 @@ func (p *steps) forceDelete(ctx context.Context, s *scenario.Step) error {
 func (p *steps) stallWatch(_ context.Context, s *scenario.Step) error {
 	p.cluster.Transport.Stall(s.StallWatch.Component, s.StallWatch.Resource)
 	p.log.Stale(time.Now(), s.StallWatch.Component+" "+s.StallWatch.Resource, true)
+	p.blindWatch(s.StallWatch, true)
 	return nil
 }
 
 func (p *steps) resumeWatch(_ context.Context, s *scenario.Step) error {
 	p.cluster.Transport.Resume(s.ResumeWatch.Component, s.ResumeWatch.Resource)
 	p.log.Stale(time.Now(), s.ResumeWatch.Component+" "+s.ResumeWatch.Resource, false)
+	p.blindWatch(s.ResumeWatch, false)
 	return nil
+}
+
+// schedulerComponent is the user agent of who places pods; a second process has more behind.
+const schedulerComponent = "kube-scheduler"
+
+// blindWatch tells the log of a watch without which those who place pods do not know what
+// room there is.
+func (p *steps) blindWatch(w *scenario.WatchTarget, is bool) {
+	if strings.HasPrefix(w.Component, schedulerComponent) {
+		p.log.Blind(time.Now(), "watch of "+w.Component+" "+w.Resource, is)
+	}
 }
 
 // find returns the node of a step's target, and remembers it for later steps.

@@ -2,6 +2,7 @@ package play
 
 import (
 	"context"
+	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,7 +64,12 @@ func (p *steps) deleteObject(ctx context.Context, s *scenario.Step) error {
 
 func (p *steps) startScheduler(_ context.Context, s *scenario.Step) error {
 	runsFor := valueOf(s.StartScheduler.RunsFor).Duration
-	told := func() { p.seen.step("the second scheduler's process ends") }
+	const two = "two processes schedule"
+	told := func() {
+		p.log.Blind(time.Now(), two, false)
+		p.seen.step("the second scheduler's process ends")
+	}
+	p.log.Blind(time.Now(), two, true)
 	if err := p.cluster.StartSecondScheduler(runsFor, told); err != nil {
 		return err
 	}

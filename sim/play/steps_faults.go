@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -153,18 +154,25 @@ func (p *steps) loseRequest(_ context.Context, s *scenario.Step) error {
 func (p *steps) lose(s *scenario.Step, r *scenario.LostRequest, lands bool, told string) {
 	a := &awaited{index: p.index, step: s}
 	p.awaited = append(p.awaited, a)
+	late := fmt.Sprintf("request of step %d", p.index)
 	p.cluster.Transport.Lose(inproc.Loss{
 		Request: inproc.Request{Component: r.Component, Verb: r.Verb, Resource: r.Resource},
 		Lands:   lands, LandsAfter: valueOf(r.LandsAfter).Duration, ErrorAfter: r.ErrorAfter.Duration,
 		Came: func() {
 			a.came.Store(true)
 			p.seen.step(told)
+			if lands && r.LandsAfter != nil {
+				p.log.Blind(time.Now(), late, true) // It may be a bind.
+			}
 			now := time.Now()
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.lost = append(p.lost, check.Span{From: now, To: now.Add(max(valueOf(r.LandsAfter).Duration, r.ErrorAfter.Duration))})
 		},
-		Landed: func() { p.seen.step("the request lands") },
+		Landed: func() {
+			p.log.Blind(time.Now(), late, false)
+			p.seen.step("the request lands")
+		},
 	})
 }
 
@@ -239,6 +247,11 @@ func (p *steps) refuse(_ context.Context, s *scenario.Step) error {
 		refusal.With = inproc.AlreadyWritten(r.Resource)
 	}
 	p.cluster.Transport.Refuse(refusal)
+	if r.With == scenario.Unavailable && (r.Component == "" || strings.HasPrefix(r.Component, schedulerComponent)) {
+		why := fmt.Sprintf("server away by step %d", p.index) // Its watches end.
+		p.log.Blind(time.Now(), why, true)
+		p.log.Blind(refusal.Until, why, false)
+	}
 	return nil
 }
 
