@@ -3,6 +3,37 @@
   const zoomMost = 64, step = 2;
   document.documentElement.classList.add("js");
 
+  // How wide a label is, without the browser's laying out the page to know it.
+  const ruler = document.createElement("canvas").getContext("2d");
+  const fonts = new Map();
+  const widthOf = (label, text, bold) => {
+    if (!fonts.has(bold)) {
+      const style = getComputedStyle(text);
+      fonts.set(bold, style.fontWeight + " " + style.fontSize + " " + style.fontFamily);
+    }
+    ruler.font = fonts.get(bold);
+    return ruler.measureText(label).width;
+  };
+  // A label that does not fit into its bar is left out: what is cut in two cannot be read.
+  // All is measured before anything is changed: each change in between would have the
+  // whole page, of a hundred pictures perhaps, laid out anew.
+  const fit = spans => {
+    const chosen = [];
+    for (const span of spans) {
+      const text = span.querySelector("text");
+      if (!text) continue;
+      const room = span.querySelector(".bar").getBoundingClientRect().width - 8;
+      const fits = label => label !== "" && widthOf(label, text, span.classList.contains("broken") || span.classList.contains("broken-outside")) <= room;
+      chosen.push([span, text, [text.dataset.long, text.dataset.brief].find(fits)]);
+    }
+    for (const [span, text, label] of chosen) {
+      text.textContent = label ?? text.dataset.brief;
+      span.classList.toggle("tight", label === undefined);
+    }
+  };
+  const pictures = new Map();
+  const resized = new ResizeObserver(entries => fit(entries.flatMap(e => pictures.get(e.target))));
+
   for (const picture of document.querySelectorAll(".picture")) {
     const scroll = picture.querySelector(".scroll");
     const sheet = picture.querySelector(".sheet");
@@ -12,37 +43,28 @@
     const spans = [...picture.querySelectorAll(".span")];
     let zoom = 1, current = spans[0];
 
-    // A label that does not fit into its bar is left out: what is cut in two cannot be read.
-    const fit = () => {
-      for (const span of spans) {
-        const text = span.querySelector("text");
-        if (!text) continue;
-        const room = span.querySelector(".bar").getBoundingClientRect().width - 8;
-        const fits = label => { text.textContent = label; return label !== "" && text.getComputedTextLength() <= room; };
-        span.classList.toggle("tight", !fits(text.dataset.long) && !fits(text.dataset.brief));
-      }
-    };
-
-    // The time under the pointer stays where it is; without one, the middle does.
-    const setZoom = (wanted, clientX) => {
-      const before = zoom;
-      zoom = Math.min(zoomMost, Math.max(1, wanted));
-      const plot = sheet.querySelector(".plot").getBoundingClientRect();
-      const view = scroll.getBoundingClientRect();
-      const labels = plot.left - view.left + scroll.scrollLeft;
-      const x = clientX === undefined ? view.left + labels + (view.width - labels) / 2 : clientX;
-      const share = (x - plot.left) / plot.width;
+    const tellZoom = () => {
       sheet.style.setProperty("--zoom", zoom);
       picture.dataset.zoom = zoom >= 16 ? 16 : zoom >= 4 ? 4 : 1;
       factor.textContent = Math.round(zoom * 10) / 10 + "\u00d7";
       buttons.out.setAttribute("aria-disabled", zoom === 1);
       buttons.fit.setAttribute("aria-disabled", zoom === 1);
       buttons.in.setAttribute("aria-disabled", zoom === zoomMost);
-      if (zoom !== before) {
-        const width = sheet.querySelector(".plot").getBoundingClientRect().width;
-        scroll.scrollLeft = labels + share * width - (x - view.left);
-        fit();
-      }
+    };
+    // The time under the pointer stays where it is; without one, the middle does.
+    const setZoom = (wanted, clientX) => {
+      const before = zoom;
+      zoom = Math.min(zoomMost, Math.max(1, wanted));
+      if (zoom === before) return;
+      const plot = sheet.querySelector(".plot").getBoundingClientRect();
+      const view = scroll.getBoundingClientRect();
+      const labels = plot.left - view.left + scroll.scrollLeft;
+      const x = clientX === undefined ? view.left + labels + (view.width - labels) / 2 : clientX;
+      const share = (x - plot.left) / plot.width;
+      tellZoom();
+      const width = sheet.querySelector(".plot").getBoundingClientRect().width;
+      scroll.scrollLeft = labels + share * width - (x - view.left);
+      fit(spans);
     };
     const zooms = { in: () => setZoom(zoom * step), out: () => setZoom(zoom / step), fit: () => setZoom(1) };
     const keys = { "+": zooms.in, "=": zooms.in, "-": zooms.out, "0": zooms.fit };
@@ -126,9 +148,9 @@
     });
     addEventListener("pointerup", () => { dragged = null; });
     addEventListener("pointercancel", () => { dragged = null; });
-    new ResizeObserver(fit).observe(scroll);
-    setZoom(1);
-    fit();
+    tellZoom();
+    pictures.set(scroll, spans);
+    resized.observe(scroll); // Which tells of its first size too.
   }
 
   // What is not looked for leaves the list, and the page with it.
