@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/feature"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	_ "k8s.io/apiserver/pkg/storage/storagebackend/factory" // Owns newETCD3Client.
+	kubecontroller "k8s.io/kubernetes/pkg/controller"
 )
 
 // The package variables of upstream that stand between it and a bubble. A channel
@@ -30,6 +31,15 @@ var valCtxCh chan struct{}
 //
 //go:linkname newETCD3Client k8s.io/apiserver/pkg/storage/storagebackend/factory.newETCD3Client
 var newETCD3Client func(storagebackend.TransportConfig) (*etcdk8s.Client, error)
+
+func init() {
+	// A taint that meets a conflict is tried again after 100 ms, and the node lifecycle
+	// controller waits with the lock of its queue held (RateLimitedTimedQueue.Try). If the
+	// pass that changes the rate of evictions comes in between it waits for that lock,
+	// which does not count as waiting: the pause would never end. Without it the tries are
+	// the same, and as many.
+	kubecontroller.UpdateTaintBackoff.Duration = 0
+}
 
 // adoptGlobals gives the bubble its own channels. The function it returns ends
 // everything that waits for wait.NeverStop.
