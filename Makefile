@@ -24,6 +24,7 @@ stamp = -X $(1).gitVersion=$(KUBERNETES)+holdfast.$(VERSION) -X $(1).gitCommit=$
 SCHEDULER_FLAGS = -s -w $(call stamp,k8s.io/component-base/version) $(call stamp,k8s.io/client-go/pkg/version)
 
 IMAGE ?= holdfast-scheduler:dev
+IMAGE_HOLDFAST ?= holdfast:dev
 IMAGE_TOOL ?= $(firstword $(foreach tool,podman docker buildah,$(shell command -v $(tool))))
 
 .PHONY: help
@@ -37,11 +38,22 @@ build: ## Both programs, static, into bin/
 	ln -f bin/holdfast bin/kubectl_complete-holdfast # What kubectl asks for completions.
 	CGO_ENABLED=0 $(GO) build -o bin/holdfast-scheduler -ldflags '$(SCHEDULER_FLAGS)' ./cmd/holdfast-scheduler
 
+.PHONY: need-image-tool
+need-image-tool:
+	@test -n "$(IMAGE_TOOL)" || { echo "an image needs podman, docker or buildah, and none of them is here" >&2; exit 1; }
+
+# Each has its own: in an image there is one program, and the scheduler's is not to carry the simulator.
+image_args = --build-arg VERSION=$(VERSION) --build-arg REVISION=$(COMMIT) --build-arg CREATED=$(DATE)
+
 .PHONY: image
-image: ## The scheduler's image, with podman, docker or buildah; IMAGE=name:tag
-	@test -n "$(IMAGE_TOOL)" || { echo "make image needs podman, docker or buildah, and none of them is here" >&2; exit 1; }
+image: need-image-tool ## The scheduler's image, with podman, docker or buildah; IMAGE=name:tag
 	CGO_ENABLED=0 GOOS=linux $(GO) build -o bin/image/holdfast-scheduler -ldflags '$(SCHEDULER_FLAGS)' ./cmd/holdfast-scheduler
-	$(IMAGE_TOOL) build --file Containerfile --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(COMMIT) --build-arg CREATED=$(DATE) bin/image
+	$(IMAGE_TOOL) build --file Containerfile --tag $(IMAGE) $(image_args) bin/image
+
+.PHONY: image-holdfast
+image-holdfast: need-image-tool ## The image of holdfast itself, for campaigns in a cluster; IMAGE_HOLDFAST=name:tag
+	CGO_ENABLED=0 GOOS=linux $(GO) build -o bin/image-holdfast/holdfast -ldflags '-s -w -X main.release=$(VERSION)' ./cmd/holdfast
+	$(IMAGE_TOOL) build --file Containerfile.holdfast --tag $(IMAGE_HOLDFAST) $(image_args) bin/image-holdfast
 
 .PHONY: test
 test: verify ## Everything that must hold

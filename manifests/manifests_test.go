@@ -5,6 +5,7 @@ package manifests_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	v1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -90,10 +92,11 @@ const (
 	kustomization = "kustomization.yaml"
 	base          = "base"
 	onlyScheduler = "overlays/only-scheduler"
+	campaign      = "campaign"
 )
 
 // applied are the folders that are for kubectl apply -k.
-var applied = []string{".", base, onlyScheduler, "sample"}
+var applied = []string{".", base, onlyScheduler, "sample", campaign}
 
 // built is what kubectl apply -k applies of a folder.
 func built(t *testing.T, folder string) []runtime.Object {
@@ -331,7 +334,7 @@ func TestOneOfTwoMayGo(t *testing.T) {
 
 // TestNoRuleHasAWildcard: what a star grants, nobody has read.
 func TestNoRuleHasAWildcard(t *testing.T) {
-	for _, o := range built(t, base) {
+	for _, o := range append(built(t, base), built(t, campaign)...) {
 		var name string
 		var rules []rbacv1.PolicyRule
 		switch o := o.(type) {
@@ -368,4 +371,35 @@ func TestTheLeasesMayBeHeld(t *testing.T) {
 		}
 	}
 	t.Error("the role lets nobody update a lease")
+}
+
+// TestACampaignHasAShardForEachCompletion: were there more completions than shards, some
+// would be none; were there fewer, runs would be left out.
+func TestACampaignHasAShardForEachCompletion(t *testing.T) {
+	job := only[*batchv1.Job](t, built(t, campaign))
+	if *job.Spec.CompletionMode != batchv1.IndexedCompletion {
+		t.Errorf("the Job is %s", *job.Spec.CompletionMode)
+	}
+	want := fmt.Sprintf("--job-shards=%d", *job.Spec.Completions)
+	if args := job.Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, want) {
+		t.Errorf("the arguments are %v, want %s among them", args, want)
+	}
+}
+
+// TestAShardMayLeaveItsReportAndNoMore: whoever breaks out of the simulator has this.
+func TestAShardMayLeaveItsReportAndNoMore(t *testing.T) {
+	objects := built(t, campaign)
+	want := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create"}}}
+	role, account := only[*rbacv1.Role](t, objects), only[*v1.ServiceAccount](t, objects)
+	if diff := cmp.Diff(want, role.Rules); diff != "" {
+		t.Errorf("-want,+got:\n%s", diff)
+	}
+	binding, spec := only[*rbacv1.RoleBinding](t, objects), only[*batchv1.Job](t, objects).Spec.Template.Spec
+	if binding.RoleRef.Name != role.Name || len(binding.Subjects) != 1 || binding.Subjects[0].Name != account.Name || spec.ServiceAccountName != account.Name {
+		t.Errorf("the role %s is of %+v, the pods are of %s", binding.RoleRef.Name, binding.Subjects, spec.ServiceAccountName)
+	}
+	namespace := only[*v1.Namespace](t, objects)
+	if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "restricted" || role.Namespace != namespace.Name {
+		t.Errorf("namespace %s enforces %q, the role is in %s", namespace.Name, got, role.Namespace)
+	}
 }

@@ -28,6 +28,7 @@ type fuzzOptions struct {
 	runs, run  int
 	seed       uint64
 	shard      string
+	jobShards  int
 	schedulers []string
 	sample     int
 	jobs       int
@@ -45,6 +46,8 @@ const (
 	fuzzSample = 5
 	fuzzLimit  = 10 * time.Minute
 	fuzzTries  = 40
+	// wholeCampaign is the value of --shard that leaves nothing out.
+	wholeCampaign = "1/1"
 )
 
 func newFuzzCommand() *cobra.Command {
@@ -73,6 +76,10 @@ With --out each run that ended is a line in runs.jsonl there, and a run with vio
 is kept as a scenario file, with its report. It is played again, and if the violation
 comes again, made smaller. Interrupted, the campaign goes on from there with --resume.
 
+With --job-shards it is the shard that the pod of an Indexed Job is meant to be, and the
+report becomes a ConfigMap. It then exits 0 once that is there, whatever the report says:
+the verdict is that of sim fuzz merge --job, over all shards.
+
 Exit codes: 0 the campaign passed; 1 an invariant was broken, or the campaign says
 nothing of a family or an invariant; 2 a flag is wrong; 3 the engine itself failed.`,
 		Example: `  # A hundred runs under Holdfast, and each fifth under the default scheduler too
@@ -94,7 +101,8 @@ nothing of a family or an invariant; 2 a flag is wrong; 3 the engine itself fail
 	f.IntVar(&o.runs, "runs", fuzzRuns, "how many runs the campaign has")
 	f.IntVar(&o.run, "run", -1, "the one run of this number alone, from 0")
 	f.Uint64Var(&o.seed, "seed", 1, "what everything is drawn from")
-	f.StringVar(&o.shard, "shard", "1/1", "i/n: only the i-th of n parts of the campaign")
+	f.StringVar(&o.shard, "shard", wholeCampaign, "i/n: only the i-th of n parts of the campaign")
+	f.IntVar(&o.jobShards, "job-shards", 0, "this is a pod of an Indexed Job with so many completions, and the shard is its index")
 	f.StringSliceVar(&o.schedulers, "schedulers", []string{string(scenario.Holdfast), string(scenario.Default)}, "whom to play under")
 	f.IntVar(&o.sample, "sample", fuzzSample, "the default scheduler plays one of so many runs beside Holdfast")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "how many runs to play at once; 0: one for each core")
@@ -164,6 +172,10 @@ func (o *fuzzOptions) options() (campaign.Options, error) {
 }
 
 func (o *fuzzOptions) fuzz(ctx context.Context, out io.Writer) error {
+	shard, err := o.ofJob()
+	if err != nil {
+		return &exitError{exitInput, err}
+	}
 	c, err := o.options()
 	if err != nil {
 		return &exitError{exitInput, err}
@@ -183,12 +195,15 @@ func (o *fuzzOptions) fuzz(ctx context.Context, out io.Writer) error {
 	} else if err != nil {
 		return &exitError{exitFailure, err}
 	}
-	return o.write(out, r)
+	if shard != nil {
+		return shard.leave(ctx, out, r, o.output)
+	}
+	return writeVerdict(out, r, o.output)
 }
 
-// write writes the report, and says by its error how the campaign ended.
-func (o *fuzzOptions) write(out io.Writer, r *campaign.Report) error {
-	if err := writeCampaign(out, r, o.output); err != nil {
+// writeVerdict writes the report, and says by its error how the campaign ended.
+func writeVerdict(out io.Writer, r *campaign.Report, output string) error {
+	if err := writeCampaign(out, r, output); err != nil {
 		return &exitError{exitFailure, err}
 	}
 	for i := range r.Sides {

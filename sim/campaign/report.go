@@ -74,6 +74,8 @@ type Side struct {
 	// Found are the runs that are worth a look: with violations inside the trust boundary,
 	// hung or failed. Under the default scheduler violations are expected, and not listed.
 	Found []Found `json:"found,omitempty"`
+	// NotListed is how many more there are that a limit on the report's size left out.
+	NotListed int `json:"notListed,omitempty"`
 }
 
 // FamilyCount is how often a family of faults was there.
@@ -246,7 +248,7 @@ func (s *Side) merge(o *Side) {
 	s.Virtual.Duration += o.Virtual.Duration
 	s.Wall.Duration += o.Wall.Duration
 	s.Steps, s.NotPlayed = s.Steps+o.Steps, s.NotPlayed+o.NotPlayed
-	s.TwiceRuns += o.TwiceRuns
+	s.TwiceRuns, s.NotListed = s.TwiceRuns+o.TwiceRuns, s.NotListed+o.NotListed
 	for name, n := range o.Families {
 		f := s.Families[name]
 		s.Families[name] = FamilyCount{Runs: f.Runs + n.Runs, Bit: f.Bit + n.Bit, Holds: f.Holds + n.Holds}

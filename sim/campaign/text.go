@@ -57,6 +57,9 @@ func (s *Side) text(b *bytes.Buffer) {
 		fmt.Fprintln(b)
 		f.text(b)
 	}
+	if s.NotListed > 0 {
+		fmt.Fprintf(b, "\n  and %s more to look at, for which a report had no room\n", runs(s.NotListed))
+	}
 }
 
 // faultsOf are the faults of a family that bit.

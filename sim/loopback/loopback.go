@@ -22,6 +22,7 @@ import (
 	aggregatorapiserver "k8s.io/kube-aggregator/pkg/apiserver"
 	kubeapiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	kubeapiserveroptions "k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+	"k8s.io/kubernetes/pkg/controller/job"
 	"k8s.io/kubernetes/pkg/controller/statefulset"
 )
 
@@ -196,6 +197,31 @@ func StartStatefulSetController(t *testing.T, a *APIServer) {
 	shared := informers.NewSharedInformerFactory(client, 0)
 	core, apps := shared.Core().V1(), shared.Apps().V1()
 	x := statefulset.NewStatefulSetController(ctx, core.Pods(), apps.StatefulSets(), core.PersistentVolumeClaims(), apps.ControllerRevisions(), client)
+	shared.Start(ctx.Done())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		x.Run(ctx, 2)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+		shared.Shutdown()
+	})
+}
+
+// StartJobController starts the real one.
+func StartJobController(t *testing.T, a *APIServer) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	client := kubernetes.NewForConfigOrDie(a.As("", "job-controller"))
+	shared := informers.NewSharedInformerFactory(client, 0)
+	// Workloads and pod groups are behind a gate that is off.
+	x, err := job.NewController(ctx, client, shared.Core().V1().Pods(), shared.Batch().V1().Jobs(), nil, nil)
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
 	shared.Start(ctx.Done())
 	ended := make(chan struct{})
 	go func() {
