@@ -160,14 +160,15 @@ func (n *Node) report() {
 // heldTo tells whether a pod is bound to the node that nobody has deleted: the kubelet of
 // another machine of the name would start it once more, and no scheduler has a say in it.
 // One that is being deleted counts too, as long as no kubelet has reported it, unless
-// Scope.Reuse.
+// Scope.Reuse. So does a binding that is on its way, from Bind's live reads on: it names the
+// node by its name alone.
 func (s Scope) heldTo(st *State, n int) bool {
 	for o := range s.Ordinals {
 		ordinal := &st.Ordinals[o]
 		for i := range ordinal.Count {
 			l := &ordinal.Lives[i]
 			bound := l.Pod == PodThere && int(l.Node) == n+1
-			if bound && !(l.Deleting && (l.HadID || s.Reuse)) || int(l.Late) == n+1 || l.Cycle == CycleOpened && int(l.Target) == n+1 {
+			if bound && !(l.Deleting && (l.HadID || s.Reuse)) || int(l.Late) == n+1 || l.Cycle >= CycleJudged && int(l.Target) == n+1 {
 				return true
 			}
 		}
