@@ -23,6 +23,9 @@ var exportFormats = map[string]func(io.Writer, *snapshot.Cluster) error{
 	"list":                     snapshot.WriteList,
 }
 
+// recordFormat has all changes of the run in place of its end.
+const recordFormat = "record"
+
 // exportOptions are the flags of sim export.
 type exportOptions struct {
 	scheduler string
@@ -42,7 +45,9 @@ at its end, or at another moment. What the scenario expects is not checked.
 
 The format kube-scheduler-simulator can be imported there. It has no room for
 StatefulSets, CSINodes, VolumeAttachments and PodDisruptionBudgets. The format list is
-what kubectl get -o json prints, and has all that a scenario's cluster.from takes.`,
+what kubectl get -o json prints, and has all that a scenario's cluster.from takes. The
+format record is what kube-scheduler-simulator records and can replay: a line of JSON
+for each change of an object of its kinds, from the beginning on.`,
 		Example: `  # The cluster ten virtual minutes into the story, for kube-scheduler-simulator
   holdfast sim export --at 10m -o cluster.json sim/scenarios/silent-node.yaml
 
@@ -58,18 +63,18 @@ what kubectl get -o json prints, and has all that a scenario's cluster.from take
 	f.StringVar(&o.scheduler, "scheduler", "holdfast", "whom to play the scenario under: holdfast or default")
 	f.DurationVar(&o.at, "at", 0, "take the cluster at this virtual time instead of the scenario's end")
 	f.StringVarP(&o.output, "output", "o", "", "file to write; empty is standard output")
-	f.StringVar(&o.format, "format", "kube-scheduler-simulator", "kube-scheduler-simulator or list")
+	f.StringVar(&o.format, "format", "kube-scheduler-simulator", "kube-scheduler-simulator, list or record")
 	o.decisions.addFlag(c)
 	complete(c, "scheduler", "holdfast", "default")
-	complete(c, "format", "kube-scheduler-simulator", "list")
+	complete(c, "format", "kube-scheduler-simulator", "list", recordFormat)
 	return c
 }
 
 func (o *exportOptions) run(out io.Writer, path string) error {
 	write := exportFormats[o.format]
 	switch {
-	case write == nil:
-		return &exitError{exitInput, fmt.Errorf("--format %q: must be kube-scheduler-simulator or list", o.format)}
+	case write == nil && o.format != recordFormat:
+		return &exitError{exitInput, fmt.Errorf("--format %q: must be kube-scheduler-simulator, list or record", o.format)}
 	case !slices.Contains(scenario.Schedulers(), scenario.Scheduler(o.scheduler)):
 		return &exitError{exitInput, fmt.Errorf("--scheduler %q: must be holdfast or default", o.scheduler)}
 	case o.at < 0:
@@ -85,9 +90,10 @@ func (o *exportOptions) run(out io.Writer, path string) error {
 	s := scenarios[0]
 	engine.DiscardLogs()
 	var cluster *snapshot.Cluster
+	var changes []snapshot.Change
 	_, err = play.Run(s.Scenario, play.Options{
 		Scheduler: scenario.Scheduler(o.scheduler), Until: o.at, Taken: func(c *snapshot.Cluster) { cluster = c },
-		Decided: o.decisions.collector(),
+		Recorded: o.recorder(&changes), Decided: o.decisions.collector(),
 	})
 	if refused := (*play.ObjectError)(nil); errors.As(err, &refused) {
 		return &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
@@ -98,9 +104,14 @@ func (o *exportOptions) run(out io.Writer, path string) error {
 	if err := o.decisions.write(); err != nil {
 		return &exitError{exitFailure, err}
 	}
-	o.decisions.annotate(cluster)
 	var b bytes.Buffer
-	if err := write(&b, cluster); err != nil {
+	if o.format == recordFormat {
+		err = snapshot.WriteRecord(&b, changes)
+	} else {
+		o.decisions.annotate(cluster)
+		err = write(&b, cluster)
+	}
+	if err != nil {
 		return &exitError{exitFailure, err}
 	}
 	if o.output == "" {
@@ -112,4 +123,12 @@ func (o *exportOptions) run(out io.Writer, path string) error {
 		return &exitError{exitFailure, err}
 	}
 	return nil
+}
+
+// recorder is what a run tells of its changes; nil if nobody asked.
+func (o *exportOptions) recorder(changes *[]snapshot.Change) func([]snapshot.Change) {
+	if o.format != recordFormat {
+		return nil
+	}
+	return func(all []snapshot.Change) { *changes = all }
 }

@@ -29,10 +29,13 @@ func TestExportWritesWhatCanBeReadAgain(t *testing.T) {
 		"as a list, at another moment": {
 			args: []string{"--scheduler", "default", "--format", "list", "--at", "5s"}, wantOut: `"kind": "List"`,
 		},
+		"as a record of all changes": {
+			args: []string{"--scheduler", "default", "--format", "record"}, wantOut: `{"time":"2026-01-01T00:00:`,
+		},
 		"with a word of every plugin": {
 			args: []string{"--scheduler", "default", "--record-decisions", filepath.Join(t.TempDir(), "decisions.ndjson")}, wantOut: `"pods": [`,
 		},
-		"a format that there is none of":    {args: []string{"--format", "xml"}, want: exitInput, wantErr: `--format "xml": must be kube-scheduler-simulator or list`},
+		"a format that there is none of":    {args: []string{"--format", "xml"}, want: exitInput, wantErr: `--format "xml": must be kube-scheduler-simulator, list or record`},
 		"a scheduler that there is none of": {args: []string{"--scheduler", "both"}, want: exitInput, wantErr: `--scheduler "both": must be holdfast or default`},
 		"a time before the beginning":       {args: []string{"--at", "-1s"}, want: exitInput, wantErr: "--at -1s: must not be negative"},
 	} {

@@ -36,6 +36,9 @@ type Options struct {
 	WithoutRules []string
 	// Taken is told of the cluster as it is when the run ends; nil: nobody is.
 	Taken func(*snapshot.Cluster)
+	// Recorded is told when the run ends of every change of an object of the kinds that
+	// kube-scheduler-simulator knows; nil: nobody is.
+	Recorded func([]snapshot.Change)
 	// Decided is told of every attempt to place a pod when the run ends, and of how many
 	// more there were than are remembered; nil: nobody is, and nothing is recorded.
 	Decided func(attempts []decisions.Attempt, dropped int)
@@ -91,6 +94,10 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if o.Decided != nil {
 		recorder = engine.NewRecorder()
 	}
+	var record *record
+	if o.Recorded != nil {
+		record = newRecord()
+	}
 	kinds, err := s.Kinds()
 	if err != nil {
 		return nil, err
@@ -116,6 +123,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		StallLimit:    o.StallLimit,
 		OnCommit: func(c engine.Commit) {
 			o.Progress.commit()
+			if record != nil {
+				record.commit(time.Now(), c.Key, c.Value)
+			}
 			if !o.Unchecked {
 				log.Commit(time.Now(), c.Key, c.Value)
 			}
@@ -194,6 +204,13 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 
 	if o.Decided != nil {
 		o.Decided(decided(recorder, s.Name, o.Scheduler, zero))
+	}
+	if record != nil {
+		changes, err := record.changes()
+		if err != nil {
+			return nil, fmt.Errorf("record: %w", err)
+		}
+		o.Recorded(changes)
 	}
 	if o.Taken != nil {
 		c, err := taken(ctx, cluster)

@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// ReadFiles reads the files of one cluster: kube-scheduler-simulator exports, and
-// whatever kubectl get -o yaml or -o json prints: Lists and single objects, any
+// ReadFiles reads the files of one cluster: kube-scheduler-simulator exports, its records
+// as what they end with, and whatever kubectl get -o yaml or -o json prints: Lists and single objects, any
 // number of documents. An object that stands in two places is an error.
 func ReadFiles(paths ...string) (*Cluster, error) {
 	if len(paths) > FilesMax {
@@ -85,6 +85,13 @@ func newReader() *reader {
 
 // file reads every document of one file.
 func (r *reader) file(file string, data []byte) error {
+	if isRecord(data) {
+		r.current = file
+		if err := r.record(data); err != nil {
+			return fmt.Errorf("file %s: %w", file, err)
+		}
+		return nil
+	}
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
 	found := false
 	r.current = file
