@@ -31,6 +31,7 @@ func TestExploreRefusesWhatItHasNoRoomFor(t *testing.T) {
 		"--nodes 4":             "--nodes 4: not in the range [1, 3]",
 		"--volumes 3":           "--volumes 3: not in the range [0, 2]",
 		"--node-removal Always": `--node-removal "Always": must be Managed or WhenDown`,
+		"--jobs -1":             "--jobs -1: must not be negative",
 		"-o yaml":               `--output "yaml": must be text or json`,
 	} {
 		var out, errOut bytes.Buffer

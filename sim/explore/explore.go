@@ -10,6 +10,7 @@ package explore
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/holdfast-dev/holdfast/pkg/fence"
@@ -29,13 +30,27 @@ type Bounds struct {
 
 // Explorer walks the states of one scope. It is for one walk.
 type Explorer struct {
-	scope     model.Scope
-	decisions Decisions
-	bounds    Bounds
+	scope  model.Scope
+	bounds Bounds
+	// Workers is how many goroutines look at states at once; what comes of it is the same
+	// for any number. 0: one.
+	Workers int
 	// Progress is told now and then how far the walk is, if it is set: the steps that the
 	// states have that are looked at, how many states there are, and how many of these are
 	// left to look at.
 	Progress func(depth, states, left int)
+
+	decisions Decisions
+	workers   []*walker
+	visited   *visited
+}
+
+// walker takes the steps of one state after the other. It shares with other walkers only
+// what they all read.
+type walker struct {
+	scope     model.Scope
+	decisions Decisions
+	bounds    Bounds
 
 	renamer    *model.Renamer
 	judgements map[judgement]verdict
@@ -44,15 +59,22 @@ type Explorer struct {
 	// readFailures is how often a read failed, outOfReach how often a volume kept a node out.
 	readFailures, outOfReach int
 
-	states  []visit
-	visited map[hash]uint32
+	// What a batch has led to, in order.
+	found   []found
+	written []byte
 }
 
-// visit is how a state was first come to.
-type visit struct {
-	parent uint32
-	faults uint8
-	id     hash
+// found is a step out of a batch that led to a violation, or to a state that was not known
+// when the batch began.
+type found struct {
+	parent    uint32
+	faults    uint8
+	print     fingerprint
+	end       int // of what is written of the state.
+	violation *model.Violation
+	outside   bool
+	// place is of the state in its batch that the step was from.
+	place int
 }
 
 // New returns an explorer. It refuses a scope that the model has no room for.
@@ -72,25 +94,29 @@ func New(scope model.Scope, decisions Decisions, bounds Bounds) (*Explorer, erro
 			return nil, fmt.Errorf("%s %d: not in the range [%d, %d]", limit.field, limit.is, limit.min, limit.max)
 		}
 	}
-	return &Explorer{
-		scope: scope, decisions: decisions, bounds: bounds,
-		renamer: model.NewRenamer(scope), judgements: map[judgement]verdict{},
-		rules: map[string]int{}, actions: make([]int, model.Actions()), visited: map[hash]uint32{},
-	}, nil
+	return &Explorer{scope: scope, decisions: decisions, bounds: bounds, visited: newVisited()}, nil
+}
+
+func (x *Explorer) walker() *walker {
+	return &walker{
+		scope: x.scope, decisions: x.decisions, bounds: x.bounds,
+		renamer: model.NewRenamer(x.scope), judgements: map[judgement]verdict{},
+		rules: map[string]int{}, actions: make([]int, model.Actions()),
+	}
 }
 
 const (
 	// faultsMax keeps boots and UIDs within the bits that the model has for them.
 	faultsMax = 6
 	statesMax = 1 << 31
-	// progressEvery is how many states are looked at between two calls of Progress.
-	progressEvery = 1 << 10
+	// batch is how many states are looked at before what they led to is added.
+	batch = 1 << 12
 )
 
-func (x *Explorer) fired(rule string) { x.rules[rule]++ }
+func (x *walker) fired(rule string) { x.rules[rule]++ }
 
 // moves gives every step that is possible.
-func (x *Explorer) moves(st *model.State, next successor) {
+func (x *walker) moves(st *model.State, next successor) {
 	x.scope.Moves(st, func(a model.Action, after model.State) {
 		if a.Kind == model.BindLate && after.Ordinals[a.Ordinal].BoundEver {
 			next(a, after, model.Event{Kind: model.Bound, Ordinal: int(a.Ordinal)})
@@ -112,7 +138,7 @@ type step struct {
 
 // steps gives every step that the faults that are left allow, with the state after it
 // settled and judged.
-func (x *Explorer) steps(st *model.State, take func(*step)) {
+func (x *walker) steps(st *model.State, take func(*step)) {
 	var s step
 	x.moves(st, func(a model.Action, after model.State, events ...model.Event) {
 		after.Faults = st.Faults
@@ -141,76 +167,107 @@ func (x *Explorer) steps(st *model.State, take func(*step)) {
 func (x *Explorer) Run() *Result {
 	began := time.Now()
 	r := &Result{Scope: x.scope, Bounds: x.bounds}
+	for range max(x.Workers, 1) {
+		x.workers = append(x.workers, x.walker())
+	}
 	first := x.scope.Initial()
 	level := &frontier{scope: x.scope}
-	x.add(&first, 0, level)
-	for depth := 1; level.len() > 0; depth++ {
+	written := x.workers[0].renamer.Canonical(&first)
+	level.add(x.visited.add(visit{print: fingerprintOf(written)}), written)
+	for depth := 1; level.len() > 0 && r.Violation == nil && r.Stopped == ""; depth++ {
 		next := &frontier{scope: x.scope}
-		looked := 0
-		level.each(func(at uint32, st *model.State) bool {
-			if looked++; x.Progress != nil && looked%progressEvery == 0 {
-				x.Progress(depth, len(x.states), level.len()-looked+next.len())
+		for from := 0; from < level.len() && r.Violation == nil && r.Stopped == ""; from += batch {
+			to := min(from+batch, level.len())
+			x.look(level, from, to)
+			x.take(r, depth, next)
+			if x.Progress != nil {
+				x.Progress(depth, x.visited.states, level.len()-to+next.len())
 			}
-			if st.Faults = x.states[at].faults; x.visited[x.states[at].id] != at {
-				return true // It was come to again, with fewer faults.
-			}
-			x.steps(st, func(s *step) {
-				r.Transitions++
-				x.actions[s.action.Kind]++
-				switch {
-				case s.violation == nil:
-					x.add(&s.after, at, next)
-				case s.after.False:
-					r.Outside++
-				case r.Violation == nil:
-					r.Violation, r.Path = x.path(at, s)
-				}
-			})
-			if x.bounds.States > 0 && len(x.states) >= x.bounds.States {
-				r.Stopped = fmt.Sprintf("at %d states: all that %d steps lead to were seen, and some beyond", x.bounds.States, depth-1)
-			}
-			return r.Violation == nil && r.Stopped == ""
-		})
-		r.Depth = depth
-		if r.Violation != nil || r.Stopped != "" {
-			break
 		}
+		r.Depth = depth
 		level = next
 	}
-	r.States, r.Seconds = len(x.visited), time.Since(began).Seconds()
+	r.States, r.Collision, r.Seconds = x.visited.states, collision(x.visited.states), time.Since(began).Seconds()
 	x.count(r)
 	return r
 }
 
-// add notes a state that is new, or was come to with more faults before: whoever has more
-// of them left can do all that the other can.
-func (x *Explorer) add(st *model.State, parent uint32, next *frontier) {
-	written := x.renamer.Canonical(st)
-	id := hashOf(written)
-	if at, known := x.visited[id]; known && x.states[at].faults <= st.Faults {
-		return
+// look has the workers take all steps of a batch, each of its share.
+func (x *Explorer) look(level *frontier, from, to int) {
+	var working sync.WaitGroup
+	share := (to - from + len(x.workers) - 1) / len(x.workers)
+	for i, w := range x.workers {
+		begin, end := min(from+i*share, to), min(from+(i+1)*share, to)
+		w.found, w.written = w.found[:0], w.written[:0]
+		working.Go(func() { w.look(x.visited, level, begin, end) })
 	}
-	at := uint32(len(x.states))
-	x.states = append(x.states, visit{parent: parent, faults: st.Faults, id: id})
-	x.visited[id] = at
-	next.add(at, written)
+	working.Wait()
 }
 
-// path is the steps that lead to a state and the last one from there, with the violation at
-// its end, told in the names that the nodes have from the beginning.
-func (x *Explorer) path(at uint32, last *step) (violation *model.Violation, told []string) {
-	var through []visit
-	for v := at; v != 0; v = x.states[v].parent {
-		through = append(through, x.states[v])
+func (x *walker) look(known *visited, level *frontier, from, to int) {
+	place := from
+	level.each(from, to, func(at uint32, st *model.State) {
+		now := known.at(at)
+		place++
+		if last, _ := known.last(now.print); last != at {
+			return // It was come to again, with fewer faults.
+		}
+		st.Faults = now.faults
+		x.steps(st, func(s *step) {
+			x.actions[s.action.Kind]++
+			f := found{parent: at, faults: s.after.Faults, place: place, violation: s.violation, outside: s.violation != nil && s.after.False}
+			if !f.outside {
+				written := x.renamer.Canonical(&s.after)
+				if f.print = fingerprintOf(written); f.violation == nil && known.has(f.print, f.faults) {
+					return
+				}
+				x.written = append(x.written, written...)
+			}
+			f.end = len(x.written)
+			x.found = append(x.found, f)
+		})
+	})
+}
+
+// take adds what a batch has led to, in the order in which one worker would have found it.
+func (x *Explorer) take(r *Result, depth int, next *frontier) {
+	for _, w := range x.workers {
+		start := 0
+		for i, f := range w.found {
+			written := w.written[start:f.end]
+			start = f.end
+			switch full := x.bounds.States > 0 && x.visited.states >= x.bounds.States; {
+			case f.outside:
+				r.Outside++
+			case f.violation != nil:
+				r.Violation, r.Path = x.path(f)
+				return
+			case full && (i == 0 || w.found[i-1].place != f.place):
+				// Every step of the state before was seen to the end.
+				r.Stopped = fmt.Sprintf("at %d states: all that %d steps lead to were seen, and some beyond", x.bounds.States, depth-1)
+				return
+			case !x.visited.has(f.print, f.faults):
+				next.add(x.visited.add(visit{print: f.print, parent: f.parent, faults: f.faults}), written)
+			}
+		}
+	}
+}
+
+// path is the steps that lead to a violation, told in the names that the nodes have from
+// the beginning.
+func (x *Explorer) path(last found) (violation *model.Violation, told []string) {
+	w := x.walker()
+	through := []visit{{print: last.print, faults: last.faults}}
+	for at := last.parent; at != 0; at = x.visited.at(at).parent {
+		through = append(through, x.visited.at(at))
 	}
 	slices.Reverse(through)
-	through = append(through, visit{faults: last.after.Faults, id: hashOf(x.renamer.Canonical(&last.after))})
 	st := x.scope.Initial()
 	for i, to := range through {
 		var taken *step
-		x.steps(&st, func(s *step) {
+		w.steps(&st, func(s *step) {
 			ends := s.violation != nil && s.violation.Invariant == last.violation.Invariant
-			if taken == nil && ends == (i == len(through)-1) && s.after.Faults == to.faults && hashOf(x.renamer.Canonical(&s.after)) == to.id {
+			if taken == nil && ends == (i == len(through)-1) && s.after.Faults == to.faults && fingerprintOf(w.renamer.Canonical(&s.after)) == to.print {
 				found := *s
 				taken = &found
 			}
@@ -226,13 +283,23 @@ func (x *Explorer) path(at uint32, last *step) (violation *model.Violation, told
 
 // count puts what has fired on the result.
 func (x *Explorer) count(r *Result) {
+	rules, actions := map[string]int{}, make([]int, model.Actions())
+	for _, w := range x.workers {
+		for name, times := range w.rules {
+			rules[name] += times
+		}
+		for kind, times := range w.actions {
+			actions[kind] += times
+			r.Transitions += times
+		}
+		r.ReadFailures, r.OutOfReach = r.ReadFailures+w.readFailures, r.OutOfReach+w.outOfReach
+	}
 	for _, rule := range fence.Rules() {
-		r.Rules = append(r.Rules, Count{rule.Name, x.rules[rule.Name]})
+		r.Rules = append(r.Rules, Count{rule.Name, rules[rule.Name]})
 	}
 	for _, k := range model.Faults() {
-		r.Faults = append(r.Faults, Count{k.String(), x.actions[k]})
+		r.Faults = append(r.Faults, Count{k.String(), actions[k]})
 	}
-	r.ReadFailures, r.OutOfReach = x.readFailures, x.outOfReach
 }
 
 // incarnationOf names the one that a step is about.

@@ -3,6 +3,7 @@ package explore_test
 import (
 	"bytes"
 	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,10 +15,16 @@ import (
 // run walks the scope; the walk's print is the test's log.
 func run(t *testing.T, scope model.Scope, decisions explore.Decisions, bounds explore.Bounds) *explore.Result {
 	t.Helper()
+	return runBy(t, runtime.GOMAXPROCS(0), scope, decisions, bounds)
+}
+
+func runBy(t *testing.T, workers int, scope model.Scope, decisions explore.Decisions, bounds explore.Bounds) *explore.Result {
+	t.Helper()
 	x, err := explore.New(scope, decisions, bounds)
 	if err != nil {
 		t.Fatal(err)
 	}
+	x.Workers = workers
 	r := x.Run()
 	var text bytes.Buffer
 	if err := r.WriteText(&text); err != nil {
@@ -87,11 +94,12 @@ func TestNoStateViolatesAnInvariant(t *testing.T) {
 	}
 }
 
+// TestTwoWalksAreTheSame for any number of workers.
 func TestTwoWalksAreTheSame(t *testing.T) {
 	scope := model.Scope{Nodes: 2, Ordinals: 2, Volumes: 1, Faults: 2}
 	var prints []string
-	for range 2 {
-		r := run(t, scope, explore.Holdfast(), explore.Bounds{States: 20_000})
+	for _, workers := range []int{1, 3} {
+		r := runBy(t, workers, scope, explore.Holdfast(), explore.Bounds{States: 20_000})
 		r.Seconds = 0
 		var out bytes.Buffer
 		if err := r.WriteJSON(&out); err != nil {
@@ -100,7 +108,7 @@ func TestTwoWalksAreTheSame(t *testing.T) {
 		prints = append(prints, out.String())
 	}
 	if prints[0] != prints[1] {
-		t.Errorf("the first:\n%s\nthe second:\n%s", prints[0], prints[1])
+		t.Errorf("one worker:\n%s\nthree:\n%s", prints[0], prints[1])
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // The guard, as pkg/guard acts: what it reads, whom it asks, and in what order it writes.
 // Each write is a step of its own, and what it is about to write is lost when it dies.
 
-func (x *Explorer) guardMoves(st *model.State, next successor) {
+func (x *walker) guardMoves(st *model.State, next successor) {
 	for n := range x.scope.Nodes {
 		if node := &st.Nodes[n]; node.Object != node.Seen {
 			after := *st
@@ -40,7 +40,7 @@ func (x *Explorer) guardMoves(st *model.State, next successor) {
 }
 
 // see brings the guard's watch the node's last change, and notes a removal on the records.
-func (x *Explorer) see(st *model.State, n int) {
+func (x *walker) see(st *model.State, n int) {
 	node := &st.Nodes[n]
 	before, now := node.Seen, node.Object
 	node.Deliver()
@@ -67,7 +67,7 @@ func (x *Explorer) see(st *model.State, n int) {
 }
 
 // observed is the record with what was seen; as it was, if it does not take it.
-func (x *Explorer) observed(o int, r model.Record, seen []tenancy.Observation) model.Record {
+func (x *walker) observed(o int, r model.Record, seen []tenancy.Observation) model.Record {
 	status, err := x.decisions.Observe(x.tenancyOf(o, r, false), podUID(o, r.Of), seen...)
 	if err != nil {
 		return r
@@ -76,7 +76,7 @@ func (x *Explorer) observed(o int, r model.Record, seen []tenancy.Observation) m
 }
 
 // settle is the guard's look at one incarnation, up to its first write.
-func (x *Explorer) settle(st *model.State, o, i int, next successor) {
+func (x *walker) settle(st *model.State, o, i int, next successor) {
 	ordinal := &st.Ordinals[o]
 	l := &ordinal.Lives[i]
 	a := model.Action{Kind: model.GuardJudges, Ordinal: uint8(o), Life: uint8(i)}
@@ -109,7 +109,7 @@ func (x *Explorer) settle(st *model.State, o, i int, next successor) {
 	}
 }
 
-func (x *Explorer) settleUnclean(st *model.State, o, i int, sight fence.Sight, a model.Action, next successor) {
+func (x *walker) settleUnclean(st *model.State, o, i int, sight fence.Sight, a model.Action, next successor) {
 	record := st.Ordinals[o].Record
 	verdict := x.judged(st, o, i, sight, record, false)
 	if verdict.Kind == model.Fenced || verdict.Kind == model.NodeRemoved {
@@ -135,7 +135,7 @@ func (x *Explorer) settleUnclean(st *model.State, o, i int, sight fence.Sight, a
 
 // guess judges once more as if a read had failed. What holds with all that there is to
 // know must hold with less.
-func (x *Explorer) guess(st *model.State, o, i int, sight fence.Sight, a model.Action, next successor) {
+func (x *walker) guess(st *model.State, o, i int, sight fence.Sight, a model.Action, next successor) {
 	for _, failed := range []string{"the pod", "the nodes", "whether a boot is shared"} {
 		verdict := x.judgedWithout(st, o, i, sight, failed)
 		x.readFailures++
@@ -153,7 +153,7 @@ func (x *Explorer) guess(st *model.State, o, i int, sight fence.Sight, a model.A
 // guard writes both at once; here the doubt may be later, so that anything may happen
 // between its reads and its write. While the kubelet is ready the guard has patience, so it
 // may note what it sees without a doubt.
-func (x *Explorer) keep(st *model.State, o, i int, sight fence.Sight, a model.Action, next successor) {
+func (x *walker) keep(st *model.State, o, i int, sight fence.Sight, a model.Action, next successor) {
 	a.Kind = model.GuardHolds
 	l := &st.Ordinals[o].Lives[i]
 	asked := sight != fence.SightLive || l.Deleting
@@ -165,7 +165,7 @@ func (x *Explorer) keep(st *model.State, o, i int, sight fence.Sight, a model.Ac
 }
 
 // note puts what was seen on the record, and prepares the doubt.
-func (x *Explorer) note(st *model.State, o, i int, sight fence.Sight, doubting bool, a model.Action, next successor) {
+func (x *walker) note(st *model.State, o, i int, sight fence.Sight, doubting bool, a model.Action, next successor) {
 	after := *st
 	ordinal := &after.Ordinals[o]
 	ordinal.Record = x.observed(o, ordinal.Record, x.observations(st, o, i, sight, doubting))
@@ -182,7 +182,7 @@ func (x *Explorer) note(st *model.State, o, i int, sight fence.Sight, doubting b
 
 // observations are what there is to record. Before the doubt, and where a boot is not on
 // the record, the nodes are read live.
-func (x *Explorer) observations(st *model.State, o, i int, sight fence.Sight, doubting bool) []tenancy.Observation {
+func (x *walker) observations(st *model.State, o, i int, sight fence.Sight, doubting bool) []tenancy.Observation {
 	ordinal := &st.Ordinals[o]
 	l := &ordinal.Lives[i]
 	var seen []tenancy.Observation
@@ -239,7 +239,7 @@ func unknownBoot(st *model.State, r model.Record, nodes []int) bool {
 }
 
 // finishTask makes the write that the guard has decided on.
-func (x *Explorer) finishTask(st *model.State, o int, next successor) {
+func (x *walker) finishTask(st *model.State, o int, next successor) {
 	task := st.Ordinals[o].Task
 	i := int(task.Life)
 	after := *st
@@ -267,7 +267,7 @@ func (x *Explorer) finishTask(st *model.State, o int, next successor) {
 }
 
 // ask asks the kubelets of the nodes on which an incarnation in doubt may run.
-func (x *Explorer) ask(st *model.State, o int, next successor) {
+func (x *walker) ask(st *model.State, o int, next successor) {
 	ordinal := &st.Ordinals[o]
 	record := ordinal.Record
 	if record.Phase != model.InDoubt || record.Of == model.OfPast || !fence.Observable(x.tenancyOf(o, record, false).Status.Incarnation) {
@@ -314,7 +314,7 @@ func kubeletSights(answers [model.NodesMax]model.Answers) []fence.KubeletSight {
 }
 
 // subjectOf is what the guard knows of an incarnation.
-func (x *Explorer) subjectOf(k judgement) fence.Subject {
+func (x *walker) subjectOf(k judgement) fence.Subject {
 	s := fence.Subject{UID: podUID(k.ordinal, uint8(k.place+1)), Sight: k.sight}
 	if k.sight != fence.SightGone {
 		s.Pod = podObject(k.ordinal, k.place, &k.life)
@@ -336,7 +336,7 @@ func (x *Explorer) subjectOf(k judgement) fence.Subject {
 	return s
 }
 
-func (x *Explorer) nodesRead(k judgement) fence.Nodes {
+func (x *walker) nodesRead(k judgement) fence.Nodes {
 	nodes := fence.Nodes{Removal: removalOf(x.scope)}
 	nodes.Booted = func(boot, except string) bool {
 		for n := range x.scope.Nodes {
@@ -406,7 +406,7 @@ type verdict struct {
 	rule    string
 }
 
-func (x *Explorer) judgementOf(st *model.State, o, i int, sight fence.Sight, record model.Record, live bool) judgement {
+func (x *walker) judgementOf(st *model.State, o, i int, sight fence.Sight, record model.Record, live bool) judgement {
 	l := st.Ordinals[o].Lives[i]
 	k := judgement{ordinal: o, place: i, sight: sight, record: record, live: live}
 	k.life = model.Life{Attested: l.Attested}
@@ -436,18 +436,18 @@ func (x *Explorer) judgementOf(st *model.State, o, i int, sight fence.Sight, rec
 	return k
 }
 
-func (x *Explorer) judged(st *model.State, o, i int, sight fence.Sight, record model.Record, live bool) verdict {
+func (x *walker) judged(st *model.State, o, i int, sight fence.Sight, record model.Record, live bool) verdict {
 	return x.judge(x.judgementOf(st, o, i, sight, record, live))
 }
 
 // judgedWithout is judged where a read has failed.
-func (x *Explorer) judgedWithout(st *model.State, o, i int, sight fence.Sight, failed string) verdict {
+func (x *walker) judgedWithout(st *model.State, o, i int, sight fence.Sight, failed string) verdict {
 	k := x.judgementOf(st, o, i, sight, st.Ordinals[o].Record, false)
 	k.failed = failed
 	return x.judge(k)
 }
 
-func (x *Explorer) judge(k judgement) verdict {
+func (x *walker) judge(k judgement) verdict {
 	if known, ok := x.judgements[k]; ok {
 		return known
 	}

@@ -112,7 +112,7 @@ func claimOf(volume int) v1alpha1.VolumeUse {
 	}
 }
 
-func (x *Explorer) usesOf(ordinal int) []v1alpha1.VolumeUse {
+func (x *walker) usesOf(ordinal int) []v1alpha1.VolumeUse {
 	if v := x.scope.VolumeOf(ordinal); v >= 0 {
 		return []v1alpha1.VolumeUse{claimOf(v)}
 	}
@@ -187,7 +187,7 @@ func containerStatus(l *model.Life) *v1.ContainerStatus {
 }
 
 // tenancyOf is the record as the API has it; nil if there is none.
-func (x *Explorer) tenancyOf(ordinal int, r model.Record, attested bool) *v1alpha1.Tenancy {
+func (x *walker) tenancyOf(ordinal int, r model.Record, attested bool) *v1alpha1.Tenancy {
 	if r.Phase == model.NoRecord {
 		return nil
 	}

@@ -17,7 +17,7 @@ func TestWhatRunsIsReachable(t *testing.T) {
 	x.Run()
 	scope.Running = true
 	running := scope.Initial()
-	if _, seen := x.visited[hashOf(x.renamer.Canonical(&running))]; !seen {
+	if !x.visited.has(fingerprintOf(x.walker().renamer.Canonical(&running)), 0) {
 		t.Error("no walk comes to the state in which every ordinal runs on one node")
 	}
 }
@@ -29,10 +29,10 @@ func TestStatesAreReadAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := scope.Initial()
+	w, st := x.walker(), scope.Initial()
 	for range 200 {
 		before := st
-		x.steps(&before, func(s *step) {
+		w.steps(&before, func(s *step) {
 			got := scope.Read(scope.Write(nil, &s.after))
 			want := s.after
 			want.Faults = 0

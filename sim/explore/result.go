@@ -17,6 +17,8 @@ type Result struct {
 	// how many steps lead from one to another; Depth how many steps the longest of the
 	// shortest ways has.
 	States, Transitions, Depth int
+	// Collision is the chance, at most, that two of the states were taken for one.
+	Collision float64
 	// Stopped says which bound ended the walk; empty: it has seen everything.
 	Stopped string
 	// Seconds is wall time.
@@ -41,6 +43,7 @@ type resultJSON struct {
 	States      int              `json:"states"`
 	Transitions int              `json:"transitions"`
 	Depth       int              `json:"depth"`
+	Collision   float64          `json:"collisionChance"`
 	Complete    bool             `json:"complete"`
 	Stopped     string           `json:"stopped,omitempty"`
 	Seconds     float64          `json:"seconds"`
@@ -77,7 +80,7 @@ func (r *Result) WriteJSON(w io.Writer) error {
 			Nodes: s.Nodes, Ordinals: s.Ordinals, Volumes: s.Volumes, Faults: s.Faults, Running: s.Running,
 			NodeRemoval: string(removalOf(s)), ObserveKubelets: s.Observe, FalseAssertions: s.Lies, ReusedNames: s.Reuse,
 		},
-		States: r.States, Transitions: r.Transitions, Depth: r.Depth, Complete: r.Stopped == "" && r.Violation == nil,
+		States: r.States, Transitions: r.Transitions, Depth: r.Depth, Collision: r.Collision, Complete: r.Stopped == "" && r.Violation == nil,
 		Stopped: r.Stopped, Seconds: r.Seconds, Rules: r.Rules, Faults: r.Faults, Failures: r.ReadFailures,
 		OutOfReach: r.OutOfReach, Outside: r.Outside, Violation: r.Violation, Path: r.Path,
 	})
@@ -101,7 +104,7 @@ func (r *Result) WriteText(w io.Writer) error {
 	case r.Stopped != "":
 		p.line("it ended %s", r.Stopped)
 	default:
-		p.line("every state was seen")
+		p.line("every state was seen; that any two were taken for one has a chance of %.1g", r.Collision)
 	}
 	p.line("")
 	p.line("releases by rule")

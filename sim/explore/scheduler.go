@@ -18,7 +18,7 @@ import (
 // The scheduler, as pkg/plugin acts in its hooks. PreEnqueue and PreFilter judge by the
 // copy of the records that it has; Bind reads live, opens the record, and binds.
 
-func (x *Explorer) schedulerMoves(st *model.State, next successor) {
+func (x *walker) schedulerMoves(st *model.State, next successor) {
 	for o := range x.scope.Ordinals {
 		ordinal := &st.Ordinals[o]
 		x.reserve(st, o, next)
@@ -37,7 +37,7 @@ func (x *Explorer) schedulerMoves(st *model.State, next successor) {
 }
 
 // line is order.Line as it stands: who has a place follows from the cycles.
-func (x *Explorer) line(st *model.State) *order.Line {
+func (x *walker) line(st *model.State) *order.Line {
 	l := order.NewLine()
 	for o := range x.scope.Ordinals {
 		ordinal := &st.Ordinals[o]
@@ -51,7 +51,7 @@ func (x *Explorer) line(st *model.State) *order.Line {
 }
 
 // reserve gives a pod that waits a node: PreEnqueue, PreFilter, Filter and Reserve.
-func (x *Explorer) reserve(st *model.State, o int, next successor) {
+func (x *walker) reserve(st *model.State, o int, next successor) {
 	ordinal := &st.Ordinals[o]
 	l, i := ordinal.Newest()
 	if l.Cycle != model.CycleNone || l.Node != 0 || l.Deleting {
@@ -69,7 +69,7 @@ func (x *Explorer) reserve(st *model.State, o int, next successor) {
 }
 
 // reserveBy is reserve by a copy of the records.
-func (x *Explorer) reserveBy(st *model.State, o, i int, records [model.OrdinalsMax]model.Record, a model.Action, next successor) {
+func (x *walker) reserveBy(st *model.State, o, i int, records [model.OrdinalsMax]model.Record, a model.Action, next successor) {
 	if x.gate(o, i, records[o]).Held {
 		return
 	}
@@ -100,7 +100,7 @@ func (x *Explorer) reserveBy(st *model.State, o, i int, records [model.OrdinalsM
 }
 
 // records are those of all ordinals, as they are or as a copy that is behind has them.
-func (x *Explorer) records(st *model.State, behind bool) (records [model.OrdinalsMax]model.Record) {
+func (x *walker) records(st *model.State, behind bool) (records [model.OrdinalsMax]model.Record) {
 	for o := range x.scope.Ordinals {
 		if records[o] = st.Ordinals[o].Record; behind {
 			records[o] = records[o].Before()
@@ -110,7 +110,7 @@ func (x *Explorer) records(st *model.State, behind bool) (records [model.Ordinal
 }
 
 // inFlight is how many binding cycles of earlier incarnations go on.
-func (x *Explorer) inFlight(o *model.Ordinal) int {
+func (x *walker) inFlight(o *model.Ordinal) int {
 	n := 0
 	for i := range o.Count {
 		if o.Lives[i].Cycle != model.CycleNone {
@@ -120,11 +120,11 @@ func (x *Explorer) inFlight(o *model.Ordinal) int {
 	return n
 }
 
-func (x *Explorer) gate(o, place int, r model.Record) tenancy.Verdict {
+func (x *walker) gate(o, place int, r model.Record) tenancy.Verdict {
 	return x.decisions.Gate(x.tenancyOf(o, r, false), podUID(o, uint8(place+1)))
 }
 
-func (x *Explorer) orderFacts(st *model.State, o int, records [model.OrdinalsMax]model.Record, line *order.Line) order.Facts {
+func (x *walker) orderFacts(st *model.State, o int, records [model.OrdinalsMax]model.Record, line *order.Line) order.Facts {
 	first := int32(0)
 	f := order.Facts{
 		Identity: identityOf(o), Policy: order.Policy{Order: config.BindOrdinal}, First: &first, Created: epoch, Now: epoch,
@@ -145,7 +145,7 @@ func (x *Explorer) orderFacts(st *model.State, o int, records [model.OrdinalsMax
 
 // placeable tells whether the pod's volume can be used from the node: beside the others
 // that use it, and where it is attached.
-func (x *Explorer) placeable(st *model.State, o, i, n int, records [model.OrdinalsMax]model.Record, cached bool) bool {
+func (x *walker) placeable(st *model.State, o, i, n int, records [model.OrdinalsMax]model.Record, cached bool) bool {
 	v := x.scope.VolumeOf(o)
 	if v < 0 {
 		return true
@@ -182,7 +182,7 @@ func (x *Explorer) placeable(st *model.State, o, i, n int, records [model.Ordina
 
 // usedElsewhere is what the scheduler's own snapshot shows: a pod of the ordinal, bound or
 // on its way, on another node.
-func (x *Explorer) usedElsewhere(st *model.State, o, n int) bool {
+func (x *walker) usedElsewhere(st *model.State, o, n int) bool {
 	if x.decisions.Blind {
 		return false
 	}
@@ -199,7 +199,7 @@ func runsOn(st *model.State, o int, r model.Record) string {
 	return model.NodeName(int(l.Node - 1))
 }
 
-func (x *Explorer) attested(st *model.State, o int, r model.Record) bool {
+func (x *walker) attested(st *model.State, o int, r model.Record) bool {
 	return r.Of != 0 && r.Of != model.OfPast && st.Ordinals[o].Lives[r.Of-1].Attested
 }
 
@@ -234,7 +234,7 @@ func indexOf(scope model.Scope, st *model.State) *reach.Index {
 }
 
 // leave ends a binding cycle, and those of all that wait for it.
-func (x *Explorer) leave(st *model.State, o, i int) {
+func (x *walker) leave(st *model.State, o, i int) {
 	line := x.line(st)
 	rejected := line.Leave(identityOf(o), podUID(o, uint8(i+1)))
 	st.Ordinals[o].Lives[i].EndCycle()
@@ -246,7 +246,7 @@ func (x *Explorer) leave(st *model.State, o, i int) {
 
 // judgeBind waits for the turn (PreBind), and is Bind up to the open: the live reads, and
 // the finalizer.
-func (x *Explorer) judgeBind(st *model.State, o, i int, next successor) {
+func (x *walker) judgeBind(st *model.State, o, i int, next successor) {
 	l := &st.Ordinals[o].Lives[i]
 	a := model.Action{Kind: model.JudgeBind, Ordinal: uint8(o), Life: uint8(i), Node: l.Target - 1}
 	switch x.line(st).Turn(identityOf(o), podUID(o, uint8(i+1))) {
@@ -291,7 +291,7 @@ func owned(pod *v1.Pod) *v1.Pod {
 
 // open writes the incarnation on the record. That the store compares before it swaps makes
 // of its read and its write one step.
-func (x *Explorer) open(st *model.State, o, i int, next successor) {
+func (x *walker) open(st *model.State, o, i int, next successor) {
 	after := *st
 	ordinal := &after.Ordinals[o]
 	l := &ordinal.Lives[i]
@@ -319,7 +319,7 @@ func (x *Explorer) open(st *model.State, o, i int, next successor) {
 }
 
 // bind posts the binding. The API server refuses one of a pod that is gone, deleted or bound.
-func (x *Explorer) bind(st *model.State, o, i int, next successor) {
+func (x *walker) bind(st *model.State, o, i int, next successor) {
 	after := *st
 	l := &after.Ordinals[o].Lives[i]
 	a := model.Action{Kind: model.Bind, Ordinal: uint8(o), Life: uint8(i), Node: l.Target - 1}
@@ -339,7 +339,7 @@ func (x *Explorer) bind(st *model.State, o, i int, next successor) {
 
 // crashes are the deaths of the scheduler and the guard: what they remember is lost, and
 // they begin with what is. A binding that was posted may land all the same.
-func (x *Explorer) crashes(st *model.State, next successor) {
+func (x *walker) crashes(st *model.State, next successor) {
 	after := *st
 	posted := false
 	for o := range x.scope.Ordinals {
