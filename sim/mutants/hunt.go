@@ -75,13 +75,13 @@ func (h *hunt) of(ctx context.Context, m Mutant) (*Catch, error) {
 		}
 	}
 	for run := range h.runs {
-		file := filepath.Join(h.work, fmt.Sprintf("%s-%d.yaml", m.Name, run))
-		data, err := campaign.File(campaign.Draw(h.seed, run).Scenario)
+		file, err := h.drawn(run)
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(file, data, 0o644); err != nil {
-			return nil, err
+		none := h.program.withNone(ctx, file)
+		if none.err != nil || !slices.Contains(none.reached, m.Name) {
+			continue // What a run breaks with no mutant on is for the campaign itself to tell.
 		}
 		c.Plays++
 		if h.caught(ctx, c, file) {
@@ -90,6 +90,16 @@ func (h *hunt) of(ctx context.Context, m Mutant) (*Catch, error) {
 		}
 	}
 	return c, ctx.Err()
+}
+
+// drawn writes the plan of one run of the campaign.
+func (h *hunt) drawn(run int) (string, error) {
+	file := filepath.Join(h.work, fmt.Sprintf("seed-%d-run-%d.yaml", h.seed, run))
+	data, err := campaign.File(campaign.Draw(h.seed, run).Scenario)
+	if err != nil {
+		return "", err
+	}
+	return file, os.WriteFile(file, data, 0o644)
 }
 
 // inOrder are the stories named for the mutant, and then all others, the cheapest first.

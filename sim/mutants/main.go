@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.BoolVar(&o.reached, "reached", false, "print instead for each story in which mutants something could change")
 	flags.StringVar(&o.program, "program", "", "a `file` with the build that an earlier call kept there; it is built if it is not there")
 	flags.Uint64Var(&o.seed, "seed", 1, "what the campaign is drawn from")
-	flags.IntVar(&o.runs, "runs", 20, "how many runs the campaign has that looks for what no story notices")
+	flags.IntVar(&o.runs, "runs", 5, "how many runs the campaign has that looks for what no story notices")
 	flags.IntVar(&o.tries, "tries", 12, "how often what caught a mutant is played to make it smaller; 0: it is not")
 	flags.IntVar(&o.jobs, "jobs", 1, "how many mutants are looked for at once")
 	flags.DurationVar(&o.limit, "limit", 2*time.Minute, "how long a play may take, in wall time")
@@ -89,6 +89,10 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("hazards.yaml: %w", err)
 	}
+	wanted, wantedHazards := o.wanted(mutants, hazards)
+	if len(wanted) == 0 && !o.bugs || len(wantedHazards) == 0 && o.bugs {
+		return fmt.Errorf("-only %s: there is none of that name", o.only)
+	}
 	top, err := topOf()
 	if err != nil {
 		return err
@@ -106,17 +110,20 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.named {
+		o.runs = 0
+	}
 	h := &hunt{
 		program: &program{path: path, limit: o.limit, sound: map[string]*sound{}},
-		stories: all, seed: o.seed, runs: o.runs, tries: o.tries, shrinking: o.shrinkin, work: work,
+		stories: all, named: o.named, seed: o.seed, runs: o.runs, tries: o.tries, shrinking: o.shrinkin, work: work,
 	}
 	if o.bugs {
-		return findBugs(ctx, h, hazards, o, out, errOut)
+		return findBugs(ctx, h, wantedHazards, o, out, errOut)
 	}
 	if o.reached {
 		return writeReached(ctx, h, out)
 	}
-	return huntMutants(ctx, h, mutants, o, out, errOut)
+	return huntMutants(ctx, h, wanted, o, out, errOut)
 }
 
 // topOf is the repository's folder.
@@ -169,20 +176,18 @@ func writeReached(ctx context.Context, h *hunt, out io.Writer) error {
 	return nil
 }
 
-// isWanted says whether a name is among those of -only.
-func (o *options) isWanted(name string) bool {
-	return o.only == "" || slices.Contains(strings.Split(o.only, ","), name)
+// wanted are those that the flags ask for.
+func (o *options) wanted(mutants []Mutant, hazards []Hazard) ([]Mutant, []Hazard) {
+	names := strings.Split(o.only, ",")
+	unwanted := func(name string) bool { return o.only != "" && !slices.Contains(names, name) }
+	return slices.DeleteFunc(slices.Clone(mutants), func(m Mutant) bool {
+			return unwanted(m.Name) || o.named && len(m.Stories) == 0
+		}), slices.DeleteFunc(slices.Clone(hazards), func(h Hazard) bool {
+			return unwanted(h.ID)
+		})
 }
 
 func huntMutants(ctx context.Context, h *hunt, mutants []Mutant, o options, out, errOut io.Writer) error {
-	if o.named {
-		h.named, h.runs = true, 0
-		mutants = slices.DeleteFunc(mutants, func(m Mutant) bool { return len(m.Stories) == 0 })
-	}
-	mutants = slices.DeleteFunc(mutants, func(m Mutant) bool { return !o.isWanted(m.Name) })
-	if len(mutants) == 0 {
-		return fmt.Errorf("-only %s: there is no such mutant", o.only)
-	}
 	catches := make([]*Catch, len(mutants))
 	err := each(ctx, len(mutants), o.jobs, func(i int) error {
 		began := time.Now()
@@ -220,10 +225,6 @@ func huntMutants(ctx context.Context, h *hunt, mutants []Mutant, o options, out,
 }
 
 func findBugs(ctx context.Context, h *hunt, hazards []Hazard, o options, out, errOut io.Writer) error {
-	hazards = slices.DeleteFunc(hazards, func(h Hazard) bool { return !o.isWanted(h.ID) })
-	if len(hazards) == 0 {
-		return fmt.Errorf("-only %s: there is no such hazard", o.only)
-	}
 	found, failed := make([]bool, len(hazards)), make([][]string, len(hazards))
 	err := each(ctx, len(hazards), o.jobs, func(i int) error {
 		if hazards[i].Outside != "" {
