@@ -52,6 +52,7 @@ type options struct {
 	bugs, named     bool
 	reached         bool
 	only, program   string
+	write           string
 	seed            uint64
 	runs, tries     int
 	jobs            int
@@ -66,11 +67,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.BoolVar(&o.named, "named", false, "play only the stories that are named for a mutant, and pass over mutants without one")
 	flags.BoolVar(&o.reached, "reached", false, "print instead for each story in which mutants something could change")
 	flags.StringVar(&o.program, "program", "", "a `file` with the build that an earlier call kept there; it is built if it is not there")
+	flags.StringVar(&o.write, "write", "", "write the overlay to this `folder` instead, for go test -overlay of a package whose own tests should notice, and print the file")
 	flags.Uint64Var(&o.seed, "seed", 1, "what the campaign is drawn from")
 	flags.IntVar(&o.runs, "runs", 5, "how many runs the campaign has that looks for what no story notices")
 	flags.IntVar(&o.tries, "tries", 12, "how often what caught a mutant is played to make it smaller; 0: it is not")
 	flags.IntVar(&o.jobs, "jobs", 1, "how many mutants are looked for at once")
-	flags.DurationVar(&o.limit, "limit", 2*time.Minute, "how long a play may take, in wall time")
+	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "how long a play may take, in wall time")
 	flags.DurationVar(&o.shrinkin, "shrinking", time.Minute, "how long making one smaller may take, in wall time")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -96,6 +98,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	top, err := topOf()
 	if err != nil {
 		return err
+	}
+	if o.write != "" {
+		return writeOverlay(top, o.write, mutants, out)
 	}
 	work, err := os.MkdirTemp("", "holdfast-mutants-*")
 	if err != nil {
@@ -133,6 +138,23 @@ func topOf() (string, error) {
 		return "", fmt.Errorf("go env GOMOD: %w", err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(file))), nil
+}
+
+func writeOverlay(top, folder string, mutants []Mutant, out io.Writer) error {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	o, err := newOverlay(top, mutants)
+	if err != nil {
+		return err
+	}
+	file, err := o.write(folder)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, file)
+	return err
 }
 
 // build builds the program that has every mutant, or takes the one that is kept.
