@@ -148,6 +148,27 @@ mutants: ## Every listed mutant of the product is caught; ONLY=name,..., NAME=mu
 bugs: ## Every hazard in the model is found again with its rule off; ONLY=H1,..., NAME=bugs keeps the table
 	$(GO) run ./sim/mutants -bugs -only '$(ONLY)' >$(MUTANTS_OUT)
 
+# Where the walks are told: NAME=quiet keeps them in bench/results.
+EXPLORE_OUT = $(if $(NAME),bench/results/explore-$(NAME),bin/explore).txt
+
+.PHONY: explore
+explore: ## Walk small clusters to the end: one ordinal with three faults, two on one volume with one
+	mkdir -p bin
+	$(GO) build -o bin/holdfast ./cmd/holdfast
+	$(GO) run ./bench/report -environment >$(EXPLORE_OUT)
+	for scope in '--ordinals 1 --faults 3' '--ordinals 2 --faults 1'; do \
+		echo >>$(EXPLORE_OUT) && bin/holdfast sim explore --max-states 0 $$scope >>$(EXPLORE_OUT) || { cat $(EXPLORE_OUT); exit 1; }; \
+	done
+	@cat $(EXPLORE_OUT)
+
+# Not to the end: that would be some 10,000 million states. While a walk still grows most
+# of its states are of the last two depths, and one takes 300 to 600 bytes.
+.PHONY: explore-full
+explore-full: ## Walk larger ones as far as some 5 GB go: two ordinals with three faults; three on three nodes
+	$(GO) build -o bin/holdfast ./cmd/holdfast
+	bin/holdfast sim explore --max-states 15000000 --ordinals 2 --faults 3
+	bin/holdfast sim explore --max-states 8000000 --nodes 3 --ordinals 3 --volumes 2 --faults 3
+
 .PHONY: generate
 generate: ## Generated code and the CRD
 	$(GO) generate ./pkg/apis/... ./sim/scenario/...

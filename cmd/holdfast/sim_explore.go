@@ -41,8 +41,8 @@ Exit codes: 0 no violation; 1 a violation; 2 a flag is wrong.`,
 		Example: `  # One ordinal and two faults, to the end: a few seconds
   holdfast sim explore --ordinals 1 --faults 2
 
-  # As far as memory and patience go: about 30 bytes and 16 µs of a core for each state
-  holdfast sim explore --nodes 3 --ordinals 3 --volumes 2 --max-states 50000000`,
+  # As far as memory and patience go: up to 600 bytes and 16 µs of a core for each state
+  holdfast sim explore --nodes 3 --ordinals 3 --volumes 2 --max-states 8000000`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.OutOrStdout(), c.ErrOrStderr()) },
 	}
