@@ -3,6 +3,7 @@ package campaign
 import (
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/sim/scenario"
@@ -105,15 +106,27 @@ func restartBlindKubelet(t *story, at time.Duration) {
 	t.confused = append(t.confused, *nodeOfStep(step))
 }
 
+// restartKubeletThatRejects: while it does, nothing new is placed there. Else a set would make
+// the pod again and again, as fast as it is rejected.
 func restartKubeletThatRejects(t *story, at time.Duration) {
-	pod, down := t.pod(), t.span(time.Second, 30*time.Second)
-	r := &scenario.RestartKubelet{NodeTarget: *nodeOf(pod), DownFor: duration(down), Rejects: []string{pod}}
-	if t.chance(0.5) {
-		r.LooksAfter.Duration = t.end(at, 10*time.Second, 4*time.Minute) - at
+	end := t.end(at, time.Minute, 5*time.Minute)
+	if end-at < time.Minute {
+		return
 	}
-	step := t.named(at, "rejects", scenario.Step{RestartKubelet: r})
-	t.confused = append(t.confused, *nodeOfStep(step))
+	pod, down := t.pod(), t.span(time.Second, 20*time.Second)
+	keepOff := scenario.Taint{NodeTarget: *nodeOf(pod), Key: rejectsKey, Effect: corev1.TaintEffectNoSchedule}
+	on := *nodeOfStep(t.named(at, "rejects", scenario.Step{Taint: &keepOff}))
+	r := &scenario.RestartKubelet{NodeTarget: on, DownFor: duration(down), Rejects: []string{pod}}
+	if t.chance(0.5) {
+		r.LooksAfter.Duration = end - at - 5*time.Second
+	}
+	t.step(at+5*time.Second, scenario.Step{RestartKubelet: r})
+	t.step(end, scenario.Step{RestartKubelet: &scenario.RestartKubelet{NodeTarget: on, DownFor: duration(5 * time.Second)}})
+	t.step(end+30*time.Second, scenario.Step{Taint: &scenario.Taint{NodeTarget: on, Key: rejectsKey, Effect: corev1.TaintEffectNoSchedule, Remove: true}})
+	t.confused = append(t.confused, on)
 }
+
+const rejectsKey = "example.com/rejects"
 
 // stickContainers: what is stuck is free again after a while, also where it is the last
 // that somebody waits for.
