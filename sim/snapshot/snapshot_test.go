@@ -3,6 +3,8 @@ package snapshot_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/holdfast-dev/holdfast/sim/snapshot"
 )
@@ -300,4 +303,119 @@ func TestNoFilesAndMissingFilesAreErrors(t *testing.T) {
 	if _, err := snapshot.ReadFiles(make([]string, snapshot.FilesMax+1)...); err == nil {
 		t.Error("too many files are read")
 	}
+}
+
+// TestTheShopIsWhatKubectlPrints: twelve nodes and three sets, in files that nobody has
+// edited: each is a List of whole objects with what only an API server writes.
+func TestTheShopIsWhatKubectlPrints(t *testing.T) {
+	counts := map[string]int{}
+	for _, file := range shop {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var printed struct {
+			APIVersion, Kind string
+			Metadata         map[string]any
+			Items            []map[string]any
+		}
+		if err := yaml.Unmarshal(data, &printed); err != nil {
+			t.Fatal(err)
+		}
+		if printed.APIVersion != "v1" || printed.Kind != "List" || printed.Metadata["resourceVersion"] != "" {
+			t.Errorf("%s is a %s of %s with metadata %v, want a List as kubectl prints it", file, printed.Kind, printed.APIVersion, printed.Metadata)
+		}
+		for i, o := range printed.Items {
+			counts[o["kind"].(string)]++
+			metadata := o["metadata"].(map[string]any)
+			for _, field := range []string{"uid", "resourceVersion", "creationTimestamp"} {
+				if metadata[field] == nil {
+					t.Errorf("%s: items[%d]: no metadata.%s", file, i, field)
+				}
+			}
+			if kind := o["kind"]; (kind == "Node" || kind == "Pod" || kind == "StatefulSet") && o["status"] == nil {
+				t.Errorf("%s: items[%d]: no status", file, i)
+			}
+		}
+	}
+	if counts["Node"] != 12 || counts["StatefulSet"] != 3 {
+		t.Errorf("%d nodes and %d sets, want 12 and 3", counts["Node"], counts["StatefulSet"])
+	}
+}
+
+// TestAnExportComesBackAsItWas: a file of kube-scheduler-simulator that was read and is
+// written again has every field with its value, also what this format's reader has no
+// type of its own for; nothing is compared by the types that read it.
+func TestAnExportComesBackAsItWas(t *testing.T) {
+	data, err := os.ReadFile("../scenarios/snapshot/kube-scheduler-simulator.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := snapshot.Read("export", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := snapshot.WriteExport(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	var before, after map[string]any
+	if err := json.Unmarshal(data, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b.Bytes(), &after); err != nil {
+		t.Fatal(err)
+	}
+	fields := 0
+	for section, want := range before {
+		fields += missing(t, section, want, after[section])
+	}
+	if fields < 40 {
+		t.Errorf("%d fields were compared: that is no cluster", fields)
+	}
+}
+
+// missing tells of what is in want and not in got, and returns how many values there are.
+// Objects of a list are found by their names.
+func missing(t *testing.T, at string, want, got any) int {
+	t.Helper()
+	switch want := want.(type) {
+	case map[string]any:
+		got, _ := got.(map[string]any)
+		n := 0
+		for field, value := range want {
+			n += missing(t, at+"."+field, value, got[field])
+		}
+		return n
+	case []any:
+		got, _ := got.([]any)
+		n := 0
+		for i, item := range want {
+			var there any
+			if i < len(got) {
+				there = got[i]
+			}
+			if name := nameOf(item); name != "" {
+				if j := slices.IndexFunc(got, func(o any) bool { return nameOf(o) == name }); j >= 0 {
+					there = got[j]
+				}
+			}
+			n += missing(t, fmt.Sprintf("%s[%d]", at, i), item, there)
+		}
+		return n
+	}
+	if !reflect.DeepEqual(want, got) {
+		t.Errorf("%s: %v, want %v", at, got, want)
+	}
+	return 1
+}
+
+// nameOf is the namespace and name of an object; empty if it is none.
+func nameOf(o any) string {
+	object, _ := o.(map[string]any)
+	metadata, _ := object["metadata"].(map[string]any)
+	if metadata == nil {
+		return ""
+	}
+	return fmt.Sprintf("%v/%v", metadata["namespace"], metadata["name"])
 }
