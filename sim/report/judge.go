@@ -16,6 +16,9 @@ import (
 // expected violations may break.
 func Judge(e scenario.Expectation, run *Run) []Check {
 	checks := judgeViolations(e.Violations, run)
+	for _, id := range e.PreconditionsMet {
+		checks = append(checks, judgeMet(id, run))
+	}
 	for _, o := range e.Ordinals {
 		checks = append(checks, judgeOrdinal(o, run.Ordinals)...)
 		checks = append(checks, judgeIncarnations(o, run)...)
@@ -48,9 +51,12 @@ var invariants = []struct {
 	{"S6", "S6: no ordinal was bound before its turn", "S6: no other ordinal was bound before its turn", true, false},
 	{"S9", "S9: no node was given more than it has room for", "S9: no other node was given more than it has room for", true, false},
 	{"S8", "S8: no crash left anything half done", "S8: no crash left anything else half done", true, true},
+	{"S10", "S10: Holdfast had no say about anybody else's pod", "S10: Holdfast had no say about any other pod of others", true, true},
 	{"L1", "L1: every replacement that could be bound was", "L1: every other replacement that could be bound was", true, true},
+	{"L2", "L2: everybody whose hold was over was tried", "L2: everybody else whose hold was over was tried", true, true},
 	{"L3", "L3: nobody spun while held", "L3: nobody else spun while held", true, true},
 	{"L4", "L4: all sets came to be ready again", "L4: all other sets came to be ready again", true, true},
+	{"L5", "L5: no hold kept others waiting", "L5: no hold kept anybody else waiting", true, true},
 	{"L6", "L6: every hold said why", "L6: every other hold said why", true, true},
 }
 
@@ -140,8 +146,21 @@ func judgeUnexpected(run *Run, partner []int, unmet map[breaker]bool) []Check {
 	return checks
 }
 
+// judgeMet asks that an invariant had something to hold.
+func judgeMet(id string, run *Run) Check {
+	name := id + " had something to hold"
+	if run.Met[id] > 0 {
+		return met(name)
+	}
+	return unless(name, "it never had")
+}
+
+// inStaleView are the invariants that S7 asks to hold in a stale view.
+var inStaleView = []string{"S1", "S2", "S3", "S4", "S5", "S6"}
+
 func matches(e scenario.Violation, v Violation) bool {
-	return e.Invariant == v.Invariant && scenario.QualifiedName(e.By) == v.By && e.Outside == v.Outside &&
+	same := e.Invariant == v.Invariant || e.Invariant == "S7" && v.Stale && slices.Contains(inStaleView, v.Invariant)
+	return same && scenario.QualifiedName(e.By) == v.By && e.Outside == v.Outside &&
 		within(e.From, &v.From) && within(e.To, v.To)
 }
 

@@ -159,6 +159,7 @@ var restrictions = map[string]func(*jsonSchema){
 	"LostRequest.Verb":                           func(s *jsonSchema) { s.Enum = lostVerbs },
 	"Scale.Replicas":                             func(s *jsonSchema) { s.Minimum, s.Maximum = new(0), new(ReplicasMax) },
 	"Scenario.Args":                              func(s *jsonSchema) { s.Required = nil },
+	"Expectation.PreconditionsMet":               func(s *jsonSchema) { s.Items.Enum = invariants },
 	"Expectation.BindOrder":                      func(s *jsonSchema) { s.MaxItems = ExpectationsMax },
 	"Expectation.Events":                         func(s *jsonSchema) { s.MaxItems = ExpectationsMax },
 	"Request.Verb":                               func(s *jsonSchema) { s.Enum = requestVerbs },

@@ -517,6 +517,9 @@ type Expectation struct {
 	// Violations are the invariants that must break, each once; any other
 	// violation fails the run.
 	Violations []Violation `json:"violations,omitempty"`
+	// PreconditionsMet are invariants that must have had something to hold in this run:
+	// one that never had says nothing of it.
+	PreconditionsMet []string `json:"preconditionsMet,omitempty"`
 	// Ordinals are final states.
 	Ordinals []Ordinal `json:"ordinals,omitempty"`
 	// Holds must each have happened.
@@ -560,10 +563,11 @@ type Event struct {
 
 // Violation is a time span in which an invariant is broken.
 type Violation struct {
-	// Invariant is S1, S2 or S3.
+	// Invariant is its id, as docs/invariants.md has it. S7 is any of S1 to S6 that breaks
+	// while a watch is stopped or late.
 	Invariant string `json:"invariant"`
-	// By is the identity ([namespace/]pod name) for S1 and S3, the claim's
-	// ([namespace/]name) for S2.
+	// By is who broke it, [namespace/]name: the claim for S2, the set for L4, the pod for
+	// all others.
 	By string `json:"by"`
 	// Outside is the kind of the false evidence that it follows from, which puts it outside
 	// the trust boundary: Fenced, NodeRemoved or Attested, whose word was false, or

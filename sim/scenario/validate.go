@@ -22,7 +22,10 @@ var (
 	holderNames   = []HolderName{ByGuard, ByScheduler}
 	answers       = []Answer{Work, Fail, Hang, Lie}
 	// invariants are those that every run is held to (docs/invariants.md).
-	invariants = []string{"S1", "S2", "S3", "S4", "S5", "S6", "S9"}
+	invariants = []string{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "L1", "L2", "L3", "L4", "L5", "L6"}
+	// worldly are those that a false assertion can put outside the trust boundary; a
+	// violation of S7 is one of S1 to S6 in a stale view.
+	worldly = []string{"S1", "S2", "S7"}
 	// evidenceKinds and assertionKinds are the table of docs/design.md, §2, in its
 	// order. A scenario may name a kind that no rule gives yet: it is then never found.
 	evidenceKinds  = []string{"NeverBound", "KubeletConfirmed", "Rebooted", "Fenced", "NodeRemoved", "Observed", "Attested"}

@@ -18,6 +18,7 @@ func validateExpect(s *Scenario, p *field.Path) field.ErrorList {
 		}
 		e := s.Expect[scheduler]
 		errs = append(errs, validateViolations(e.Violations, s.Until.Duration, p.Child("violations"))...)
+		errs = append(errs, validateMet(e.PreconditionsMet, p.Child("preconditionsMet"))...)
 		errs = append(errs, validateOrdinals(e.Ordinals, s.Until.Duration, p.Child("ordinals"))...)
 		errs = append(errs, validateHolds(e.Holds, s.Until.Duration, p.Child("holds"))...)
 		errs = append(errs, notNegative(e.SchedulingAttemptsWhileHeldMax, p.Child("schedulingAttemptsWhileHeldMax"))...)
@@ -27,6 +28,18 @@ func validateExpect(s *Scenario, p *field.Path) field.ErrorList {
 		if len(s.Schedulers) > 0 && !slices.Contains(s.Schedulers, scheduler) {
 			errs = append(errs, field.Forbidden(p, "the scenario is limited to other schedulers"))
 		}
+	}
+	return errs
+}
+
+func validateMet(ids []string, p *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	once := sets.New[string]()
+	for i, id := range ids {
+		if !slices.Contains(invariants, id) {
+			errs = append(errs, field.NotSupported(p.Index(i), id, invariants))
+		}
+		errs = append(errs, unique(once, id, p.Index(i))...)
 	}
 	return errs
 }
@@ -66,15 +79,16 @@ func validateViolations(violations []Violation, until time.Duration, p *field.Pa
 	return errs
 }
 
-// validateOutside: S3 is about proofs, and no assertion excuses a false one.
+// validateOutside: S3 is about proofs, and no assertion excuses a false one; nor what was
+// written that must not be.
 func validateOutside(v *Violation, p *field.Path) field.ErrorList {
 	switch {
 	case v.Outside == "":
 		return nil
 	case !slices.Contains(outsideKinds(), v.Outside):
 		return field.ErrorList{field.NotSupported(p, v.Outside, outsideKinds())}
-	case v.Invariant == "S3":
-		return field.ErrorList{field.Forbidden(p, "S3 is never outside the trust boundary")}
+	case slices.Contains(invariants, v.Invariant) && !slices.Contains(worldly, v.Invariant):
+		return field.ErrorList{field.Forbidden(p, v.Invariant+" is never outside the trust boundary")}
 	}
 	return nil
 }

@@ -488,6 +488,16 @@ func TestValidateCluster(t *testing.T) {
 	}
 }
 
+// everyInvariant expects a violation of each invariant of docs/invariants.md.
+func everyInvariant() Expectation {
+	var e Expectation
+	for _, id := range strings.Fields("S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 L1 L2 L3 L4 L5 L6") {
+		e.Violations = append(e.Violations, Violation{Invariant: id, By: "web"})
+		e.PreconditionsMet = append(e.PreconditionsMet, id)
+	}
+	return e
+}
+
 func TestValidateExpectations(t *testing.T) {
 	for name, tc := range map[string]struct {
 		expect map[Scheduler]Expectation
@@ -497,9 +507,22 @@ func TestValidateExpectations(t *testing.T) {
 			expect: map[Scheduler]Expectation{"volcano": {}},
 			want:   []string{`expect[volcano]: Unsupported value: "volcano": supported values: "default", "holdfast"`},
 		},
-		"an invariant that is not checked against the ground truth": {
-			expect: map[Scheduler]Expectation{Default: {Violations: []Violation{{Invariant: "L3", By: "web-0"}}}},
-			want:   []string{`expect[default].violations[0].invariant: Unsupported value: "L3": supported values: "S1", "S2", "S3"`},
+		"an invariant that does not exist, and one named twice": {
+			expect: map[Scheduler]Expectation{Default: {
+				Violations: []Violation{{Invariant: "L7", By: "web-0"}}, PreconditionsMet: []string{"L4", "S0", "L4"},
+			}},
+			want: []string{
+				`expect[default].violations[0].invariant: Unsupported value: "L7": supported values: "S1", "S2", "S3"`,
+				`expect[default].preconditionsMet[1]: Unsupported value: "S0": supported values: "S1", "S2", "S3"`,
+				`expect[default].preconditionsMet[2]: Duplicate value: "L4"`,
+			},
+		},
+		"a violation of every invariant, and that each had something to hold": {
+			expect: map[Scheduler]Expectation{Holdfast: everyInvariant()},
+		},
+		"what was written that must not be is nobody's false word": {
+			expect: map[Scheduler]Expectation{Holdfast: {Violations: []Violation{{Invariant: "L1", By: "web-0", Outside: "Fenced"}}}},
+			want:   []string{`expect[holdfast].violations[0].outside: Forbidden: L1 is never outside the trust boundary`},
 		},
 		"violations outside the trust boundary, and a false proof": {
 			expect: map[Scheduler]Expectation{Holdfast: {Violations: []Violation{
