@@ -68,7 +68,7 @@ the break names must fail then, which proves that they can.
 
 With --stop-at-first a run ends at its first violation inside the trust boundary, also
 one that the scenario expects. What is expected later is not met then, as with --until.
-Bounds in time (L1, L4, L6, S8) are judged at the end of a run, and stop none.
+Bounds in time (L1, L2, L4, L5, L6, S8), and S10, are judged at the end of a run, and stop none.
 
 Exit codes: 0 everything was as expected; 1 an expectation or an invariant was not
 met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself failed.

@@ -116,13 +116,12 @@ func (o *Outcome) read(s *scenario.Scenario, run *report.Run) {
 		o.Broken = append(o.Broken, Broken{Invariant: v.Invariant, By: v.By, Outside: v.Outside, From: v.From, Why: v.Why})
 	}
 	states := map[string]string{}
-	o.Met = map[string]int{"S1": 0, "S2": retaken(run.Pods), stableConvergence: 0}
+	o.Met = map[string]int{"S1": 0, "S2": 0, stableConvergence: 0}
 	for id, n := range run.Met {
 		o.Met[id] = n
 	}
 	for i := range run.Ordinals {
 		states[run.Ordinals[i].Name] = run.Ordinals[i].State
-		o.Met["S1"] += max(0, run.Ordinals[i].Incarnations-1)
 	}
 	// What Holdfast is asked is asked of the other scheduler too.
 	for _, x := range s.Expect[scenario.Holdfast].Ordinals {
@@ -187,27 +186,6 @@ func orEnd(t *metav1.Duration, run *report.Run) time.Duration {
 		return run.Until.Duration
 	}
 	return t.Duration
-}
-
-// retaken counts the pods that were given a volume which an earlier pod had: each could
-// have been a second writer.
-func retaken(pods []report.Pod) int {
-	n, had := 0, map[string]bool{}
-	for i := range pods {
-		p := &pods[i]
-		if p.Node == "" {
-			continue
-		}
-		again := false
-		for _, v := range p.Volumes {
-			again = again || had[v.Name]
-			had[v.Name] = true
-		}
-		if again {
-			n++
-		}
-	}
-	return n
 }
 
 // familyOf is the family of an action, as sim faults has it.

@@ -40,6 +40,7 @@ type Checker struct {
 	seen map[types.UID]time.Time
 	// releases of each pod: the first.
 	releases map[types.UID]*release
+	chances  chances
 	// onFound is called once, at the first violation inside the trust boundary.
 	onFound   func()
 	toldFound bool
@@ -74,7 +75,7 @@ type subject struct {
 func New() *Checker {
 	return &Checker{
 		spans: map[subject][]*Violation{}, lives: map[identity]*life{},
-		seen: map[types.UID]time.Time{}, releases: map[types.UID]*release{},
+		seen: map[types.UID]time.Time{}, releases: map[types.UID]*release{}, chances: newChances(),
 	}
 }
 
@@ -148,6 +149,7 @@ func (c *Checker) advance(at time.Time) {
 func (c *Checker) settle() {
 	for _, s := range c.instant {
 		c.see(s)
+		c.chances.see(s)
 	}
 	c.compareReleases(c.instant)
 	for _, s := range c.instant {

@@ -108,12 +108,22 @@ func open(node *corev1.Node) bool {
 
 // fits says whether the node has room for what the pod asks for.
 func (l *Log) fits(pod *corev1.Pod, node *corev1.Node) bool {
-	pods, asked := l.askedOf(node.Name)
-	if has, ok := node.Status.Allocatable[corev1.ResourcePods]; ok && pods+1 > has.Value() {
+	with := newAsked()
+	with.add(pod)
+	// Where a pod is meant to go, room is kept for it.
+	for _, p := range l.pods {
+		if p.UID != pod.UID && !p.bound && p.Status.NominatedNodeName == node.Name {
+			with.add(p.Pod)
+		}
+	}
+	there := l.askedOf(node.Name)
+	if has, ok := node.Status.Allocatable[corev1.ResourcePods]; ok && there.pods+with.pods > has.Value() {
 		return false
 	}
-	add(asked, pod)
-	for of, q := range asked {
+	for of, q := range with.of {
+		if more := there.of[of]; more != nil {
+			q.Add(*more)
+		}
 		if has, ok := node.Status.Allocatable[of]; !ok || q.Cmp(has) > 0 {
 			return false
 		}
@@ -121,25 +131,42 @@ func (l *Log) fits(pod *corev1.Pod, node *corev1.Node) bool {
 	return true
 }
 
-// askedOf is how many pods a node has that are not at their end, and what they ask for.
-func (l *Log) askedOf(node string) (int64, map[corev1.ResourceName]*resource.Quantity) {
-	pods, asked := int64(0), map[corev1.ResourceName]*resource.Quantity{}
-	for _, p := range l.pods {
-		if p.Spec.NodeName == node && !ended(p.Pod) {
-			pods++
-			add(asked, p.Pod)
-		}
-	}
-	return pods, asked
+// asked is how many pods there are that are not at their end, and what they ask for.
+type asked struct {
+	pods int64
+	of   map[corev1.ResourceName]*resource.Quantity
 }
 
-func add(asked map[corev1.ResourceName]*resource.Quantity, pod *corev1.Pod) {
+func newAsked() *asked { return &asked{of: map[corev1.ResourceName]*resource.Quantity{}} }
+
+// askedOf is what the pods of a node ask for. It is not to be written to.
+func (l *Log) askedOf(node string) *asked {
+	if l.asks == nil {
+		l.asks = map[string]*asked{}
+		for _, p := range l.pods {
+			if p.Spec.NodeName == "" || ended(p.Pod) {
+				continue
+			}
+			if l.asks[p.Spec.NodeName] == nil {
+				l.asks[p.Spec.NodeName] = newAsked()
+			}
+			l.asks[p.Spec.NodeName].add(p.Pod)
+		}
+	}
+	if a := l.asks[node]; a != nil {
+		return a
+	}
+	return newAsked()
+}
+
+func (a *asked) add(pod *corev1.Pod) {
+	a.pods++
 	for _, c := range pod.Spec.Containers {
 		for of, q := range c.Resources.Requests {
-			if asked[of] == nil {
-				asked[of] = &resource.Quantity{}
+			if a.of[of] == nil {
+				a.of[of] = &resource.Quantity{}
 			}
-			asked[of].Add(q)
+			a.of[of].Add(q)
 		}
 	}
 }

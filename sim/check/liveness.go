@@ -1,7 +1,9 @@
 package check
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,24 +17,19 @@ import (
 func (l *Log) settle(at time.Time) {
 	var due []wait
 	if l.rules.Profile != "" {
+		l.countHolds(at)
 		for name, pod := range l.pods {
 			due = append(due, l.dueOf(at, name, pod)...)
 		}
 	}
-	l.countHolds(at)
 	l.follow(at, append(due, l.unreadySets(at)...))
 }
 
 // dueOf is what is due for one pod.
 func (l *Log) dueOf(at time.Time, name string, pod *podState) []wait {
 	var due []wait
-	if pod.Spec.SchedulerName == l.rules.Profile && !pod.bound && pod.DeletionTimestamp == nil && ownerSet(pod.Pod) != "" && l.canBind(name, pod) {
-		if l.wasBound(name, pod) {
-			due = append(due, wait{invariant: L1, name: name, why: "its predecessor is over and it could be bound, and it was not"})
-		}
-		if r := l.records[name]; r != nil && r.Incarnation != nil && r.Incarnation.PodUID == pod.UID {
-			due = append(due, wait{invariant: S8, name: name, why: "the record has it on a node, and it was not bound"})
-		}
+	if pod.Spec.SchedulerName == l.rules.Profile && !pod.bound && pod.DeletionTimestamp == nil {
+		due = l.dueOfUnbound(name, pod)
 	}
 	if guarded(pod.Pod) && pod.bound && l.over[pod.UID] {
 		due = append(due, wait{invariant: S8, name: name, node: pod.Spec.NodeName, why: "it was released, and kept its finalizer"})
@@ -41,6 +38,69 @@ func (l *Log) dueOf(at time.Time, name string, pod *podState) []wait {
 		due = append(due, wait{invariant: L6, name: name, from: since, why: "it was held, and neither its record nor the pod says why"})
 	}
 	return due
+}
+
+// dueOfUnbound is what is due for a pod of the profile that waits for a node.
+func (l *Log) dueOfUnbound(name string, pod *podState) []wait {
+	ofSet := ownerSet(pod.Pod) != ""
+	r := l.records[name]
+	replaces := ofSet && l.wasBound(name, pod)
+	recorded := ofSet && r != nil && r.Incarnation != nil && r.Incarnation.PodUID == pod.UID
+	// Who replaces another is L1's, however many are held.
+	beside := !replaces && l.anyHeld() && l.itsTurn(name, pod)
+	var due []wait
+	if l.gated[pod.UID] && !l.tried[pod.UID] && l.clear(name, pod) && len(pod.Spec.SchedulingGates) == 0 && !l.sharesClaim(name, pod.Pod) {
+		due = append(due, *l2Of(name))
+	}
+	if !replaces && !recorded && !beside || !l.canBind(name, pod) {
+		return due
+	}
+	if replaces {
+		due = append(due, wait{invariant: L1, name: name, why: "its predecessor is over and it could be bound, and it was not"})
+	}
+	if recorded {
+		due = append(due, wait{invariant: S8, name: name, why: "the record has it on a node, and it was not bound"})
+	}
+	if beside {
+		due = append(due, wait{invariant: L5, name: name, why: "it is not held and could be bound, and while another was held it was not"})
+	}
+	return due
+}
+
+// anyHeld says whether anybody is held: not who has the rest of a grace period yet.
+func (l *Log) anyHeld() bool {
+	for _, since := range l.heldFrom {
+		if !since.After(l.now) {
+			return true
+		}
+	}
+	return false
+}
+
+// itsTurn says whether no order can be in the pod's way: it is of no set, or every
+// ordinal before it is bound and ready.
+func (l *Log) itsTurn(name string, pod *podState) bool {
+	set := ownerSet(pod.Pod)
+	if set == "" {
+		return true
+	}
+	stem, digits := splitOrdinal(name)
+	ordinal, err := strconv.Atoi(digits)
+	if err != nil {
+		return false
+	}
+	for o := l.firstOrdinal(stem); o < ordinal; o++ {
+		if before := l.pods[fmt.Sprintf("%s-%d", stem, o)]; before == nil || !before.bound || !isReady(before.Pod) {
+			return false
+		}
+	}
+	return true
+}
+
+func isReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // countHalfDone counts what S8 has to hold when the scheduler's process ends: what is due
@@ -58,26 +118,29 @@ func (l *Log) countHalfDone(at time.Time) {
 	}
 }
 
-// countAtOnce counts a replacement that is bound in the instant in which it first could
-// be: it waited for no time, and so is no wait (L1).
+// countAtOnce counts a pod that is bound in the instant in which it first could be: it
+// waited for no time, and so is no wait (L1, L5).
 func (l *Log) countAtOnce(name string, pod *podState) {
+	waits := map[Invariant]bool{}
 	for _, w := range l.open {
-		if w.invariant == L1 && w.name == name {
-			return
-		}
+		waits[w.invariant] = waits[w.invariant] || w.name == name
 	}
-	if l.wasBound(name, pod) && ownerSet(pod.Pod) != "" && l.canBind(name, pod) {
-		l.met[L1]++
-		l.latencies = append(l.latencies, 0)
+	replaces := ownerSet(pod.Pod) != "" && l.wasBound(name, pod)
+	beside := !replaces && l.anyHeld() && l.itsTurn(name, pod)
+	if !replaces && !beside || waits[L1] || waits[L5] || !l.canBind(name, pod) {
+		return
 	}
+	if beside {
+		l.met[L5]++
+		return
+	}
+	l.met[L1]++
+	l.latencies = append(l.latencies, 0)
 }
 
 // countHolds counts the pods that are held for longer than L6 lets them be without a
 // reason, whether or not one is told.
 func (l *Log) countHolds(at time.Time) {
-	if l.rules.Profile == "" {
-		return
-	}
 	for name, pod := range l.pods {
 		since, held := l.heldSince(at, name, pod)
 		switch from, known := l.heldFrom[pod.UID]; {
@@ -189,6 +252,9 @@ func (l *Log) readEvent(c commit) error {
 		l.announced[uid] = l.announced[uid] || e.Message != ""
 	case "FailedScheduling":
 		pod := l.pods[name]
+		if pod != nil && pod.UID == uid {
+			l.wasTried(name, pod)
+		}
 		if l.rules.Profile == "" || pod == nil || pod.UID != uid || !l.bornHeld[uid] || len(l.unproven(name, pod)) == 0 {
 			return nil
 		}
@@ -197,10 +263,40 @@ func (l *Log) readEvent(c commit) error {
 	return nil
 }
 
+// noteAttempts takes in what shows that a pod was tried: an event, a word of the
+// scheduler's in its status, or a bind. Of a pod that nobody has tried yet, the first
+// attempt leaves one of them.
+func (l *Log) noteAttempts(name string, pod *podState) {
+	if pod.bound || slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled }) {
+		l.wasTried(name, pod)
+	}
+}
+
+// wasTried takes in an attempt. One in the instant in which the hold is over waited for no
+// time, and so is no wait (L2).
+func (l *Log) wasTried(name string, pod *podState) {
+	if l.tried[pod.UID] {
+		return
+	}
+	if _, waits := l.open[waitKey(l2Of(name))]; !waits && l.gated[pod.UID] && l.clear(name, pod) {
+		l.met[L2]++
+	}
+	l.tried[pod.UID] = true
+}
+
+// l2Of is the wait of a pod whose hold is over.
+func l2Of(name string) *wait {
+	return &wait{invariant: L2, name: name, why: "what held it is over, and nobody tried it"}
+}
+
 // born notes of a new pod whether it was held from its first moment, with nobody's view
 // stale: the bounds are those of a run without such a fault.
 func (l *Log) born(name string, pod *podState) {
-	if l.rules.Profile == "" || pod.Spec.SchedulerName != l.rules.Profile || len(l.stale) > 0 || len(l.unproven(name, pod)) == 0 {
+	if l.rules.Profile == "" || pod.Spec.SchedulerName != l.rules.Profile || len(l.unproven(name, pod)) == 0 {
+		return
+	}
+	l.gated[pod.UID] = true
+	if len(l.stale) > 0 {
 		return
 	}
 	l.bornHeld[pod.UID] = true
@@ -214,15 +310,15 @@ func (l *Log) unreadySets(at time.Time) []wait {
 		if s.DeletionTimestamp != nil {
 			continue
 		}
-		if l.excused(name) {
-			l.excusedAt[name] = at
-			continue
-		}
 		want := int32(1)
 		if s.Spec.Replicas != nil {
 			want = *s.Spec.Replicas
 		}
-		if s.Status.ObservedGeneration < s.Generation || s.Status.ReadyReplicas != want || s.Status.Replicas != want {
+		switch {
+		case s.Status.ObservedGeneration >= s.Generation && s.Status.ReadyReplicas == want && s.Status.Replicas == want:
+		case l.excused(name):
+			l.excusedAt[name] = at
+		default:
 			due = append(due, wait{invariant: L4, name: name, why: "not all of it is ready"})
 		}
 	}

@@ -84,6 +84,24 @@ func aSet(replicas, ready int32) write {
 	})
 }
 
+func refused(p *corev1.Pod) {
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable}}
+}
+
+// besideAHold has web-0 held by the scheduler, for a reason, beside some nodes.
+func besideAHold(nodes ...write) []timed {
+	return then(1, nodes, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof"))
+}
+
+// anotherPod is of no set.
+func anotherPod(change ...func(*corev1.Pod)) write {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "job", UID: "j1"}, Spec: corev1.PodSpec{SchedulerName: "holdfast"}}
+	for _, c := range change {
+		c(p)
+	}
+	return put("pods/default/job", p)
+}
+
 func scheduler(runs bool) write { return func(l *Log, at time.Time) { l.Scheduler(at, runs) } }
 
 var (
@@ -170,6 +188,48 @@ func TestWhatIsDue(t *testing.T) {
 		"a held pod was tried by who could not see, and that is told late": {
 			story: then(1, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof"),
 				write(func(l *Log, at time.Time) { l.Stale(at, "tenancies", true); l.Stale(at, "tenancies", false) }), anEvent("FailedScheduling", "u2", "")), end: 30,
+		},
+		"nobody tries a pod whose hold is over, for no node has room": {
+			story: append(then(1, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof")), then(10, isOver)...), end: 16, want: []Invariant{L2}, met: []Invariant{L2}, unmet: []Invariant{L1},
+		},
+		"a pod whose hold is over is tried in vain": {
+			story: append(append(then(1, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof")), then(10, isOver)...), then(14, anEvent("FailedScheduling", "u2", "no node"))...), end: 200, met: []Invariant{L2},
+		},
+		"a pod whose hold is over is told that it does not fit": {
+			story: append(append(then(1, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof")), then(10, isOver)...), then(14, aPod(0, "u2", refused))...), end: 200, met: []Invariant{L2},
+		},
+		"a pod is tried in vain in the instant in which its hold is over": {
+			story: append(then(1, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof")), then(10, isOver, anEvent("FailedScheduling", "u2", "no node"))...), end: 200, met: []Invariant{L2},
+		},
+		"a pod is bound in the instant in which its hold is over": {
+			story: append(then(1, ready, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof")), then(10, isOver, aPod(0, "u2", on("b")))...), end: 200, met: []Invariant{L1, L2},
+		},
+		"the hold goes on": {
+			story: then(1, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof")), end: 200, unmet: []Invariant{L2},
+		},
+		"its hold is over while the scheduler is down": {
+			story: append(append(then(1, aLife, gone("pods/default/web-0"), aPod(0, "u2"), heldRecord("u1", "no proof")), then(5, scheduler(false))...), then(10, isOver)...), end: 200, unmet: []Invariant{L2},
+		},
+		"another pod waits beside a hold": {
+			story: append(besideAHold(ready), then(20, anotherPod())...), end: 51, want: []Invariant{L5}, met: []Invariant{L5},
+		},
+		"another pod is bound beside a hold": {
+			story: append(append(besideAHold(ready), then(20, anotherPod())...), then(21, anotherPod(on("b")))...), end: 200, met: []Invariant{L5},
+		},
+		"another pod waits beside a hold, and no node is ready": {
+			story: append(besideAHold(aNode("b", corev1.ConditionFalse)), then(20, anotherPod())...), end: 200, unmet: []Invariant{L5},
+		},
+		"another pod waits while nobody is held": {
+			story: append(then(1, ready, aLife), then(20, anotherPod())...), end: 200, unmet: []Invariant{L5},
+		},
+		"another pod waits beside a grace period": {
+			story: append(then(1, ready, aLife, aPod(0, "u1", kept, on("a"), dying(900))), then(20, anotherPod())...), end: 200, unmet: []Invariant{L5},
+		},
+		"another ordinal waits for its turn beside a hold": {
+			story: append(besideAHold(ready), then(20, aPod(1, "v1"))...), end: 200, unmet: []Invariant{L5},
+		},
+		"a replacement is L1's, also beside a hold": {
+			story: append(then(1, ready, aLife), then(10, isReplaced)...), end: 41, want: []Invariant{L1}, unmet: []Invariant{L5},
 		},
 		"thirteen re-judgements in an hour": {story: spin(13), end: 3600, want: []Invariant{L3}},
 		"twelve re-judgements in an hour":   {story: spin(12), end: 3600, met: []Invariant{L3}},

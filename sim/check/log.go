@@ -31,9 +31,9 @@ type Rules struct {
 	BindOrderTimeout time.Duration
 }
 
-// Log checks the API writes of one run, in the order in which they were committed: S4,
-// S5, S6, S8, S9, L1, L3, L4, L6, and of S3 that each bind had a release before it. It may
-// be used from several goroutines.
+// Log checks the API writes of one run, in the order in which they were committed: S4 to
+// S6, S8, S9, L1 to L6, and of S3 that each bind had a release before it; and S10 by what a
+// scheduler's plugins said, if it is told. It may be used from several goroutines.
 type Log struct {
 	mu sync.Mutex
 	// rules are nil until the run begins; commits wait until then.
@@ -82,11 +82,17 @@ type Log struct {
 	rejudged map[string][]time.Time
 	// announced are the pods that an event calls held; bornHeld those held from the first.
 	announced, bornHeld map[types.UID]bool
-	// heldFrom is since when each pod is held, and heldLong are those that L6 counted.
+	// gated are the pods that were held from the first, whoever could see it; tried are
+	// those of which an attempt was seen (L2).
+	gated, tried map[types.UID]bool
+	// heldFrom is since or from when each pod is held, and heldLong are those that L6 counted.
 	heldFrom map[types.UID]time.Time
 	heldLong map[types.UID]bool
 	// excusedAt is when each set was last excused from being ready.
 	excusedAt map[string]time.Time
+
+	// asks is what each node's pods ask for; nil: a pod has changed since.
+	asks map[string]*asked
 
 	// onFound is called once, at the first violation that is seen when it happens.
 	onFound   func()
@@ -132,6 +138,7 @@ func NewLog() *Log {
 		met: map[Invariant]int{}, open: map[string]*wait{}, stale: map[string]bool{}, rejudged: map[string][]time.Time{},
 		announced: map[types.UID]bool{}, bornHeld: map[types.UID]bool{}, excusedAt: map[string]time.Time{},
 		heldFrom: map[types.UID]time.Time{}, heldLong: map[types.UID]bool{},
+		gated: map[types.UID]bool{}, tried: map[types.UID]bool{},
 	}
 }
 
@@ -250,7 +257,9 @@ func (l *Log) Finish(end Ending) (Findings, error) {
 	if !l.now.IsZero() {
 		l.settle(l.now)
 	}
-	l.countHolds(end.At)
+	if l.rules.Profile != "" {
+		l.countHolds(end.At)
+	}
 	l.judgeWaits(end.At, end.Faults)
 	f := Findings{Replaced: slices.Sorted(slices.Values(l.latencies))}
 	converged := l.judgeConvergence(end.At, end.Quiet)
@@ -339,7 +348,11 @@ func decode[T runtime.Object](value []byte) (T, error) {
 
 func (l *Log) readPod(c commit, name string) error {
 	before := l.pods[name]
+	l.asks = nil
 	if c.value == nil {
+		if before != nil {
+			delete(l.heldFrom, before.UID)
+		}
 		delete(l.pods, name)
 		return nil
 	}
@@ -353,6 +366,7 @@ func (l *Log) readPod(c commit, name string) error {
 		l.earlier[name] = append(l.earlier[name], after)
 		delete(l.stripped, name)
 		l.born(name, after)
+		l.noteAttempts(name, after)
 		return nil
 	}
 	boundNow := !before.bound && after.bound
@@ -361,6 +375,7 @@ func (l *Log) readPod(c commit, name string) error {
 	if boundNow {
 		l.judgeBind(c.at, name, before)
 	}
+	l.noteAttempts(name, before)
 	if letGo {
 		l.judgeLetGo(c.at, name, before)
 	}
@@ -426,7 +441,7 @@ func (l *Log) meets(id Invariant) {
 func Merge(a, b []Violation) []Violation {
 	all := slices.Concat(a, b)
 	slices.SortStableFunc(all, func(a, b Violation) int {
-		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Invariant, b.Invariant), cmp.Compare(a.By, b.By))
+		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Invariant, b.Invariant), cmp.Compare(a.By, b.By), cmp.Compare(a.Why, b.Why))
 	})
 	return all
 }

@@ -15,11 +15,11 @@ func (l *Log) judgeRoom(at time.Time, name string, pod *podState) {
 		return
 	}
 	l.met[S9]++
-	pods, asked := l.askedOf(node.Name)
-	if has, ok := node.Status.Allocatable[corev1.ResourcePods]; ok && pods > has.Value() {
-		l.breaks(S9, at, name, node.Name, fmt.Sprintf("with it %d pods are there, and %d may be", pods, has.Value()))
+	there := l.askedOf(node.Name)
+	if has, ok := node.Status.Allocatable[corev1.ResourcePods]; ok && there.pods > has.Value() {
+		l.breaks(S9, at, name, node.Name, fmt.Sprintf("with it %d pods are there, and %d may be", there.pods, has.Value()))
 	}
-	for of, q := range asked {
+	for of, q := range there.of {
 		if has, ok := node.Status.Allocatable[of]; ok && q.Cmp(has) > 0 {
 			l.breaks(S9, at, name, node.Name, fmt.Sprintf("with it the pods there ask for %s of %s, and the node has %s", q, of, &has))
 		}

@@ -32,12 +32,22 @@ const (
 	S8 Invariant = "S8"
 	// S9: no node gets more than it has room for, as far as the one who places pods could know.
 	S9 Invariant = "S9"
+	// S10: a pod without claims and without a StatefulSet owner gets the same node set and
+	// the same scores as under the default profile: in none of its attempts does Holdfast's
+	// plugin say anything against a node or give it a score. It is seen in runs whose
+	// scheduler's attempts are recorded.
+	S10 Invariant = "S10"
 
 	// L1: proof recorded, no VolumeAttachment in the way and a feasible node exists: the
 	// replacement is bound, within 30 s. A node counts as feasible only if it is Ready,
 	// has no taint that keeps pods off, reaches the volumes and has room; a pod that asks
 	// for anything else is not judged.
 	L1 Invariant = "L1"
+	// L2: every hold lists its wake set, and delivering any listed event leads to a new
+	// attempt. Of a pod that was held from its first moment: within 5 s of what held it
+	// being over, an attempt is seen, a bind or a word of why not. What a hold lists is
+	// seen in no write.
+	L2 Invariant = "L2"
 	// L3: held pods do not spin: 0 scheduling attempts while held, and at most 12
 	// re-judgements per hour. An attempt is one that an event tells of; a re-judgement is
 	// seen if it writes the record.
@@ -45,6 +55,10 @@ const (
 	// L4: stable convergence: faults end and no identity is left without proof, so all
 	// sets are ready within 10 virtual minutes and stay ready to the end of the run.
 	L4 Invariant = "L4"
+	// L5: held pods do not delay others. Of a pod that replaces nobody, whose turn it is and
+	// that could be bound while another is held: it is bound within 30 s. By what factor the
+	// others are slower, a pair of runs has to show.
+	L5 Invariant = "L5"
 	// L6: no hold of more than a minute without a reason that an operator can see, in the
 	// record, the pod's condition or an event on the pod.
 	L6 Invariant = "L6"

@@ -25,7 +25,9 @@ type Span struct{ From, To time.Time }
 // bounds are how long each may be due: docs/invariants.md, with its figures to start from.
 var bounds = map[Invariant]time.Duration{
 	L1: 30 * time.Second,
+	L2: 5 * time.Second,
 	L4: 10 * time.Minute,
+	L5: 30 * time.Second,
 	L6: time.Minute,
 	S8: 30 * time.Second,
 }
@@ -34,7 +36,7 @@ var bounds = map[Invariant]time.Duration{
 func (l *Log) follow(at time.Time, due []wait) {
 	still := map[string]bool{}
 	for _, w := range due {
-		key := string(w.invariant) + " " + w.name + " " + w.why
+		key := waitKey(&w)
 		still[key] = true
 		if l.open[key] == nil {
 			w.from = later(w.from, at)
@@ -54,6 +56,9 @@ func (l *Log) follow(at time.Time, due []wait) {
 		}
 	}
 }
+
+// waitKey tells what is due to whom from all else.
+func waitKey(w *wait) string { return string(w.invariant) + " " + w.name + " " + w.why }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -91,8 +96,9 @@ func (l *Log) judgeWaits(at time.Time, faults []Span) {
 		if len(parts) == 0 {
 			continue
 		}
-		if w.invariant == L1 { // The others are counted where they begin.
-			l.met[L1]++
+		switch w.invariant {
+		case L1, L2, L5: // The others are counted where they begin.
+			l.met[w.invariant]++
 		}
 		if w.met && len(parts) == 1 && parts[0].From.Equal(w.from) {
 			l.latencies = append(l.latencies, end.Sub(w.from))

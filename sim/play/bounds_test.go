@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-dev/holdfast/sim/decisions"
 	"github.com/holdfast-dev/holdfast/sim/play"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
@@ -24,10 +25,13 @@ func TestBoundsHaveSomethingToHold(t *testing.T) {
 		"a scheduler that does not see":   {"stale-view", 0, []string{"S7"}},
 		"a replacement on the same node":  {"hazards/h05-same-node-replacement", 0, []string{"L1"}},
 		"a rolling update, and then rest": {"statefulset/rolling-update", time.Hour, []string{"L1", "L4"}},
+		"a Deployment beside a set":       {"statefulset/deployment-contrast", 0, []string{"S1", "S10"}},
+		"a set with claims, and again":    {"statefulset/pod-dies-other-node", 0, []string{"S1", "S3", "S4", "S5", "S6", "S9"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := load(t, filepath.Join(scenarios, tc.file+".yaml"))
-			r := run(t, s, play.Options{Scheduler: scenario.Holdfast, Until: tc.until})
+			heard := func([]decisions.Attempt, int) {} // What is said of nodes is what S10 is held to.
+			r := run(t, s, play.Options{Scheduler: scenario.Holdfast, Until: tc.until, Decided: heard})
 			for _, id := range tc.met {
 				if r.Met[id] == 0 {
 					t.Errorf("%s had nothing to hold: %v", id, r.Met)

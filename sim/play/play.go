@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/holdfast-dev/holdfast/pkg/plugin"
 	"github.com/holdfast-dev/holdfast/sim/check"
 	"github.com/holdfast-dev/holdfast/sim/decisions"
 	"github.com/holdfast-dev/holdfast/sim/engine"
@@ -203,7 +204,9 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	}
 
 	if o.Decided != nil {
-		o.Decided(decided(recorder, s.Name, o.Scheduler, zero))
+		attempts, dropped := decided(recorder, s.Name, o.Scheduler, zero)
+		log.Attempts(plugin.Name, attempts, zero)
+		o.Decided(attempts, dropped)
 	}
 	if record != nil {
 		changes, err := record.changes()

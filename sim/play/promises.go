@@ -2,6 +2,7 @@ package play
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -54,6 +55,7 @@ func violations(run *report.Run, checker *check.Checker, log *check.Log, end che
 	for _, v := range found.Unasked {
 		run.Unasked = append(run.Unasked, violation(v, zero))
 	}
+	maps.Copy(found.Met, checker.Met())
 	for id, n := range found.Met {
 		if run.Met == nil {
 			run.Met = map[string]int{}
