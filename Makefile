@@ -148,7 +148,6 @@ mutants: ## Every listed mutant of the product is caught; ONLY=name,..., NAME=mu
 bugs: ## Every hazard in the model is found again with its rule off; ONLY=H1,..., NAME=bugs keeps the table
 	$(GO) run ./sim/mutants -bugs -only '$(ONLY)' >$(MUTANTS_OUT)
 
-<<<<<<< HEAD
 # Where the walks are told: NAME=quiet keeps them in bench/results.
 EXPLORE_OUT = $(if $(NAME),bench/results/explore-$(NAME),bin/explore).txt
 
@@ -169,7 +168,7 @@ explore-full: ## Walk larger ones as far as some 5 GB go: two ordinals with thre
 	$(GO) build -o bin/holdfast ./cmd/holdfast
 	bin/holdfast sim explore --max-states 15000000 --ordinals 2 --faults 3
 	bin/holdfast sim explore --max-states 8000000 --nodes 3 --ordinals 3 --volumes 2 --faults 3
-=======
+
 # The runs of the short campaign, and a rule of pkg/fence that is switched off in the build
 # which it must catch: with it a deletion that was asked for counts as a proof of its end.
 SMOKE = --seed 12 --runs 3 --tries 0 -o json
@@ -190,7 +189,6 @@ campaign-smoke: ## A short campaign, which the default scheduler and a build wit
 	$(SMOKE_TWICE) bin/smoke/default.json || { echo "nothing ran or wrote twice under the default scheduler" >&2; exit 1; }
 	if bin/smoke/known-bad sim fuzz $(SMOKE) --schedulers holdfast >bin/smoke/known-bad.json; then echo "the build without a rule passed" >&2; exit 1; fi
 	$(SMOKE_TWICE) bin/smoke/known-bad.json || { echo "nothing ran or wrote twice without a rule" >&2; exit 1; }
->>>>>>> cbef444 (Hold a short campaign in CI, and a build without a rule that it must catch)
 
 .PHONY: generate
 generate: ## Generated code and the CRD
