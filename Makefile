@@ -190,6 +190,19 @@ campaign-smoke: ## A short campaign, which the default scheduler and a build wit
 	if bin/smoke/known-bad sim fuzz $(SMOKE) --schedulers holdfast >bin/smoke/known-bad.json; then echo "the build without a rule passed" >&2; exit 1; fi
 	$(SMOKE_TWICE) bin/smoke/known-bad.json || { echo "nothing ran or wrote twice without a rule" >&2; exit 1; }
 
+# The deterministic build: the runtime of the installed Go with the edits of sim/replay/overlay.
+# REPLAY picks stories by name, and REPLAY_SEED is what their runs follow from.
+REPLAY ?= .
+REPLAY_SEED ?= 1
+
+.PHONY: deterministic
+deterministic: ## The simulator that repeats a run to the byte, into bin/holdfast-deterministic
+	CGO_ENABLED=0 $(GO) run ./sim/replay/overlay bin/overlay build -o bin/holdfast-deterministic -ldflags '-s -w -X main.release=$(VERSION)' ./cmd/holdfast
+
+.PHONY: replay
+replay: deterministic ## Every story twice, and the hashes of their traces; REPLAY=name, REPLAY_SEED=1
+	$(GO) test ./sim/replay -count 1 -timeout 12h -v -run '^TestEveryStoryRepeatsItself$$/$(REPLAY)' -program $(CURDIR)/bin/holdfast-deterministic -seed $(REPLAY_SEED)
+
 .PHONY: generate
 generate: ## Generated code and the CRD
 	$(GO) generate ./pkg/apis/... ./sim/scenario/...

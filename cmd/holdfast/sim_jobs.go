@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/holdfast-dev/holdfast/sim/report"
+	"github.com/holdfast-dev/holdfast/sim/scenario"
 )
 
 // ownFlags are of the process that prints, not of those that play for it.
@@ -73,15 +74,28 @@ func (o *runOptions) playApart(ctx context.Context, scenarios []*named, jobs int
 	}
 }
 
+// playUnderApart has another process play a scenario under one scheduler, and adds what
+// came of it to the report.
+func (o *runOptions) playUnderApart(ctx context.Context, s *named, scheduler scenario.Scheduler, r *report.Report) error {
+	one, err := o.playOneApart(ctx, s, "--scheduler="+string(scheduler))
+	if err != nil {
+		return err
+	}
+	r.Runs = append(r.Runs, one.Runs...)
+	r.Broken = append(r.Broken, one.Broken...)
+	r.Passed = r.Passed && one.Passed
+	return nil
+}
+
 // playOneApart has another process of this program play a scenario.
-func (o *runOptions) playOneApart(ctx context.Context, s *named) (*report.Report, error) {
+func (o *runOptions) playOneApart(ctx context.Context, s *named, more ...string) (*report.Report, error) {
 	var flags []string
 	for _, f := range o.set {
 		if !slices.Contains(ownFlags, f.Name) {
 			flags = append(flags, "--"+f.Name+"="+f.Value.String())
 		}
 	}
-	return playFileApart(ctx, s.file, flags...)
+	return playFileApart(ctx, s.file, append(flags, more...)...)
 }
 
 // playFileApart has another process of this program play a scenario file. It ends with ctx.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/holdfast-dev/holdfast/sim/engine"
 	"github.com/holdfast-dev/holdfast/sim/play"
+	"github.com/holdfast-dev/holdfast/sim/replay"
 	"github.com/holdfast-dev/holdfast/sim/report"
 	"github.com/holdfast-dev/holdfast/sim/report/html"
 	"github.com/holdfast-dev/holdfast/sim/scenario"
@@ -38,6 +39,7 @@ type runOptions struct {
 	breaks    bool
 	stall     time.Duration
 	stop      bool
+	seed      uint64
 	// set are the flags that were given, for the processes of --jobs.
 	set []*pflag.Flag
 }
@@ -72,6 +74,10 @@ Bounds in time (L1, L2, L4, L5, L6, S8), and S10, are judged at the end of a run
 
 Exit codes: 0 everything was as expected; 1 an expectation or an invariant was not
 met; 2 a file or a flag is wrong, and nothing was run; 3 the engine itself failed.
+
+The deterministic build (make deterministic) plays a scenario from the same --seed in
+the same way to the byte, and prints the hash of all that was written. Any other build
+does not promise the order of what happens at one instant.
 
 The API server keeps its objects in etcd's API in memory. With --store etcd it keeps
 them in a real etcd server inside this process instead: a cross-check, and somewhat
@@ -117,6 +123,7 @@ temporary files, is removed when the run ends; a process that is killed leaves i
 	f.BoolVar(&o.breaks, "with-breaks", false, "play every scenario with the steps of its breaks too: what they name must fail")
 	f.DurationVar(&o.stall, "stall-limit", engine.StallLimit, "give a run up when its virtual time has stood still for so long, in wall time")
 	f.BoolVar(&o.stop, "stop-at-first", false, "end each run at its first violation inside the trust boundary")
+	f.Uint64Var(&o.seed, "seed", 1, "what all chance of a run follows from; in the deterministic build only")
 	complete(c, "scheduler", "both", "holdfast", "default")
 	complete(c, "store", "memory", "etcd")
 	complete(c, "output", "text", "json")
@@ -152,12 +159,20 @@ func (o *runOptions) validate() ([]scenario.Scheduler, error) {
 		return nil, errors.New("--with-breaks and --until: at most one of them, for a run that ends early fails checks by that alone")
 	case o.breaks && o.stop:
 		return nil, errors.New("--with-breaks and --stop-at-first: at most one of them, for a run that ends early fails checks by that alone")
+	case o.seedSet() && !replay.Promised:
+		return nil, errors.New("--seed: this build leaves chance to the Go runtime; make deterministic makes the one that does not")
+	case o.seed == 0:
+		return nil, errors.New("--seed 0: must be 1 or more")
 	case o.quiet && o.verbose:
 		return nil, errors.New("--quiet and --verbose: at most one of them")
 	case o.output == "json" && (o.quiet || o.verbose):
 		return nil, errors.New("--quiet and --verbose are for the output text")
 	}
 	return schedulers, nil
+}
+
+func (o *runOptions) seedSet() bool {
+	return slices.ContainsFunc(o.set, func(f *pflag.Flag) bool { return f.Name == "seed" })
 }
 
 // widthLeast is what a line needs for anything to be read in it.
@@ -215,16 +230,17 @@ func (o *runOptions) run(ctx context.Context, out io.Writer, paths []string) err
 func (o *runOptions) reports(ctx context.Context, scenarios []*named, schedulers []scenario.Scheduler) func(func(*report.Report, error) bool) {
 	jobs := o.jobs
 	if jobs == 0 {
-		jobs = runtime.GOMAXPROCS(0)
+		jobs = runtime.NumCPU()
 	}
 	// What plugins said is collected in this process.
-	if jobs > 1 && len(scenarios) > 1 && o.decisions.path == "" {
+	apart := jobs > 1 || replay.Promised
+	if apart && len(scenarios) > 1 && o.decisions.path == "" {
 		return o.playApart(ctx, scenarios, min(jobs, len(scenarios)))
 	}
 	engine.DiscardLogs()
 	return func(yield func(*report.Report, error) bool) {
 		for _, s := range scenarios {
-			r, err := o.play(s, schedulers)
+			r, err := o.play(ctx, s, schedulers)
 			if refused := (*play.ObjectError)(nil); errors.As(err, &refused) {
 				err = &exitError{exitInput, fmt.Errorf("%s: objects: %w", s.file, refused)}
 			} else if err != nil {
@@ -257,7 +273,7 @@ func (o *runOptions) schedulers() ([]scenario.Scheduler, error) {
 	return nil, fmt.Errorf("--scheduler %q: must be both, holdfast or default", o.scheduler)
 }
 
-func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Report, error) {
+func (o *runOptions) play(ctx context.Context, s *named, schedulers []scenario.Scheduler) (*report.Report, error) {
 	r := &report.Report{
 		TypeMeta: metav1.TypeMeta{APIVersion: report.APIVersion, Kind: report.Kind},
 		Scenario: s.Name, File: s.file, Description: s.Description, Passed: true,
@@ -265,6 +281,13 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 	for _, scheduler := range schedulers {
 		if !slices.Contains(s.PlayedBy(), scheduler) {
 			continue // The other has nothing to show here.
+		}
+		if replay.Promised && len(schedulers) > 1 {
+			// What is played second in a process does not repeat itself.
+			if err := o.playUnderApart(ctx, s, scheduler, r); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		progress := &play.Progress{}
 		stop := showProgress(os.Stderr, s.Name, scheduler, progress)
@@ -277,6 +300,9 @@ func (o *runOptions) play(s *named, schedulers []scenario.Scheduler) (*report.Re
 		run.Wall.Duration = time.Since(began).Round(time.Millisecond)
 		r.Runs = append(r.Runs, *run)
 		r.Passed = r.Passed && run.Passed()
+	}
+	if replay.Promised && len(schedulers) > 1 {
+		return r, nil // They were played with the rest.
 	}
 	return r, o.playBreaks(s, schedulers, r)
 }

@@ -51,6 +51,7 @@ import (
 	kubeletclient "k8s.io/kubernetes/pkg/kubelet/client"
 
 	"github.com/holdfast-dev/holdfast/sim/engine/inproc"
+	"github.com/holdfast-dev/holdfast/sim/replay"
 )
 
 // host is the name under which clients reach the API server: it is never resolved.
@@ -213,6 +214,8 @@ func storageOptions(address string) *options.EtcdOptions {
 	o.StorageConfig.CountMetricPollPeriod = 0
 	o.StorageConfig.DBMetricPollInterval = 0
 	o.DefaultStorageMediaType = protobuf
+	// What is read from a watch cache depends on how far its goroutines are.
+	o.EnableWatchCache = !replay.Promised
 	o.SkipHealthEndpoints = true
 	return o
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/holdfast-dev/holdfast/sim/replay"
 )
 
 // Epoch is the virtual time at which every bubble begins its work. A bubble is
@@ -31,12 +33,16 @@ var startSignals = sync.OnceFunc(func() {
 	signal.Stop(c)
 })
 
-// InVirtualTime runs f in virtual time and returns its error, or an error that
+// InVirtualTime is InVirtualTimeFrom a seed of no meaning.
+func InVirtualTime(f func(ctx context.Context) error) error { return InVirtualTimeFrom(1, f) }
+
+// InVirtualTimeFrom runs f in virtual time and returns its error, or an error that
 // says that f panicked or that everything in the bubble waits for ever, or a
 // *StalledError where time does not pass although a control plane runs. The
 // context given to f ends when f returns. Only one call may run at a time in a
-// process: upstream keeps package variables that belong to one bubble.
-func InVirtualTime(f func(ctx context.Context) error) error {
+// process: upstream keeps package variables that belong to one bubble. In a
+// deterministic build (package replay) what happens follows from f and the seed.
+func InVirtualTimeFrom(seed uint64, f func(ctx context.Context) error) error {
 	bubbles.Lock()
 	defer bubbles.Unlock()
 	if stalled != nil {
@@ -51,7 +57,7 @@ func InVirtualTime(f func(ctx context.Context) error) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		err = inBubble(p, f)
+		err = inBubble(p, seed, f)
 	}()
 	if stalled = p.watch(ended); stalled != nil {
 		return stalled
@@ -59,7 +65,7 @@ func InVirtualTime(f func(ctx context.Context) error) error {
 	return err
 }
 
-func inBubble(p *pulse, f func(ctx context.Context) error) (err error) {
+func inBubble(p *pulse, seed uint64, f func(ctx context.Context) error) (err error) {
 	finished := false
 	crashed.take()
 	defer func() {
@@ -78,9 +84,13 @@ func inBubble(p *pulse, f func(ctx context.Context) error) (err error) {
 	}()
 
 	synctest.Test(new(testing.T), func(*testing.T) {
+		replay.Begin(seed)
 		time.Sleep(time.Until(Epoch))
 		restore := adoptGlobals()
 		ctx, cancel := context.WithCancel(context.Background())
+		if replay.Promised {
+			go collectGarbage(ctx)
+		}
 		err = guarded(ctx, f)
 		cancel()
 		restore()
@@ -97,6 +107,17 @@ var bubbles sync.Mutex
 
 // stalled is what an earlier bubble has come to, if it did not end.
 var stalled *StalledError
+
+// collectGarbage does so whenever a while has passed and everybody waits: at a moment
+// that the machine's speed has no part in.
+func collectGarbage(ctx context.Context) {
+	const while = time.Minute
+	for ctx.Err() == nil {
+		time.Sleep(while)
+		synctest.Wait()
+		replay.Collect()
+	}
+}
 
 // guarded turns a panic of f into an error, for synctest would end the process.
 func guarded(ctx context.Context, f func(context.Context) error) (err error) {

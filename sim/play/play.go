@@ -56,7 +56,12 @@ type Options struct {
 	StallLimit time.Duration
 	// Progress is told how far the run is; nil: nobody is.
 	Progress *Progress
+	// Seed is what all chance of a run follows from in a deterministic build (package
+	// replay); zero: 1. Any other build leaves chance to the Go runtime.
+	Seed uint64
 }
+
+func (o Options) seed() uint64 { return max(o.Seed, 1) }
 
 // settle is how long whoever takes up the cluster of a snapshot gets to know it before
 // time zero: a real one was at it for weeks.
@@ -74,7 +79,7 @@ func Run(s *scenario.Scenario, o Options) (*report.Run, error) {
 		return nil, err
 	}
 	var run *report.Run
-	err = engine.InVirtualTime(func(ctx context.Context) error {
+	err = engine.InVirtualTimeFrom(o.seed(), func(ctx context.Context) error {
 		var err error
 		run, err = play(ctx, s, objects, o)
 		return err
@@ -110,6 +115,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 		log.OnFound(found)
 		checker.OnFound(found)
 	}
+	trace := newTrace()
 	cluster, err := engine.Start(ctx, engine.Options{
 		Restore:       restored(given, o.Scheduler),
 		Scheduler:     engine.Kind(o.Scheduler),
@@ -127,6 +133,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 			if record != nil {
 				record.commit(time.Now(), c.Key, c.Value)
 			}
+			trace.commit(time.Now(), c)
 			if !o.Unchecked {
 				log.Commit(time.Now(), c.Key, c.Value)
 			}
@@ -230,6 +237,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 	if err := violations(run, checker, log, steps.ending(time.Now()), zero); err != nil {
 		return nil, err
 	}
+	run.Trace = trace.sum(o)
 	run.Faults = steps.spans.faults(until)
 	seen.summarise(run, checker.Ordinals())
 	run.TellAround()

@@ -63,11 +63,24 @@ type Run struct {
 	Replaced *Latency `json:"replaced,omitempty"`
 	// StoppedAtFirst: the run ended early, at its first violation.
 	StoppedAtFirst bool `json:"stoppedAtFirst,omitempty"`
+	// Trace tells two runs apart by all that was written; nil if nobody promises that
+	// they repeat each other.
+	Trace *Trace `json:"trace,omitempty"`
 	// Checks are the expectations, and the invariants, each with its outcome.
 	Checks []Check `json:"checks"`
 	// Wall is how long the run took, in wall time: the one field that differs from run
 	// to run of one story.
 	Wall metav1.Duration `json:"wall,omitzero"`
+}
+
+// Trace is the fingerprint of a run: in a deterministic build the same story has the
+// same from the same seed.
+type Trace struct {
+	Seed uint64 `json:"seed"`
+	// Writes is how many changes the store committed.
+	Writes int `json:"writes"`
+	// SHA256 of all of them: instant, revision, key and value, in their order.
+	SHA256 string `json:"sha256"`
 }
 
 // Passed is true if every check is.

@@ -33,6 +33,7 @@ func WriteText(w io.Writer, r *Report, f Format) error {
 	p.line("")
 	if len(r.Runs) > 0 {
 		p.line(p.bold(comparison(r.Runs)))
+		p.trace(r.Runs)
 	} else {
 		p.line("not played: the scenario is limited to another scheduler")
 	}
@@ -40,6 +41,20 @@ func WriteText(w io.Writer, r *Report, f Format) error {
 		return fmt.Errorf("report of %s: %w", r.Scenario, err)
 	}
 	return nil
+}
+
+// trace says what each run is repeated by, or that none is promised to be.
+func (p *printer) trace(runs []Run) {
+	promised := false
+	for _, r := range runs {
+		if t := r.Trace; t != nil {
+			promised = true
+			p.line(fmt.Sprintf("Trace under %s, from seed %d: %d writes, sha256 %s.", schedulerWords(r.Scheduler), t.Seed, t.Writes, t.SHA256))
+		}
+	}
+	if !promised {
+		p.line("Another run may differ in the order of one instant: only the deterministic build repeats its trace.")
+	}
 }
 
 // printer gathers lines.
