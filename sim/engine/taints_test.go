@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,45 +29,61 @@ func TestAConflictOfATaintDoesNotStopTime(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := readyNodeWithPod(ctx, kube); err != nil {
-			return err
+		// The second node falls silent one pass of the controller after the first. In that
+		// pass the first, which was found silent in the pass before, is queued for its taint,
+		// and the zone has no ready node any more.
+		time.Sleep(passes / 2) // Not at the instant of a pass.
+		for _, name := range []string{"a", "b"} {
+			if err := readyNodeWithPod(ctx, kube, name); err != nil {
+				return err
+			}
+			time.Sleep(passes)
 		}
-		time.Sleep(10 * time.Second) // The controller has seen both.
 		var late, conflict sync.Once
-		met := map[string]bool{}
+		var waited, conflicted atomic.Bool
 		c.Transport.Observe(func(r *http.Request) {
 			switch {
 			case r.Method != http.MethodPatch && r.Method != http.MethodPut || r.UserAgent() != "node-controller":
-			case strings.HasSuffix(r.URL.Path, "/pods/web/status"):
-				// The pass has queued the node, and is kept from going on until it is tainted.
-				late.Do(func() { met["late"] = true; time.Sleep(150 * time.Millisecond) })
+			case strings.HasSuffix(r.URL.Path, "/pods/on-b/status"):
+				// The pass is kept from going on until the first node is tainted.
+				late.Do(func() {
+					for end := time.Now().Add(time.Minute); !conflicted.Load() && time.Now().Before(end); {
+						time.Sleep(10 * time.Millisecond)
+					}
+					waited.Store(true)
+				})
 			case strings.HasSuffix(r.URL.Path, "/nodes/a") && strings.Contains(body(t, r), `"NoExecute"`):
 				conflict.Do(func() {
-					met["conflict"] = true
+					defer conflicted.Store(true)
 					if _, err := kube.CoreV1().Nodes().Patch(ctx, "a", types.MergePatchType, []byte(`{"metadata":{"labels":{"written":"meanwhile"}}}`), metav1.PatchOptions{}); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 		})
-		time.Sleep(time.Minute) // Nobody tells of the node: it becomes unreachable.
-		if !met["late"] || !met["conflict"] {
-			t.Errorf("met %v, want a late request and a conflict: the test shows nothing", met)
+		time.Sleep(2 * time.Minute) // Nobody tells of the nodes: they become unreachable.
+		if !waited.Load() || !conflicted.Load() {
+			t.Errorf("waited: %t, met a conflict: %t; want both, or the test shows nothing", waited.Load(), conflicted.Load())
 		}
 		return nil
 	})
 }
 
-func readyNodeWithPod(ctx context.Context, kube kubernetes.Interface) error {
-	if _, err := kube.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, metav1.CreateOptions{}); err != nil {
+// passes is how long after one another the node controller looks at all nodes
+// (cmd/kube-controller-manager, --node-monitor-period).
+const passes = 5 * time.Second
+
+// readyNodeWithPod makes a node of the name, and a pod that is bound to it.
+func readyNodeWithPod(ctx context.Context, kube kubernetes.Interface, name string) error {
+	if _, err := kube.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
 		return err
 	}
-	if err := setReady(ctx, kube); err != nil {
+	if err := setReady(ctx, kube, name); err != nil {
 		return err
 	}
 	pod, err := kube.CoreV1().Pods("default").Create(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: "web"},
-		Spec:       corev1.PodSpec{NodeName: "a", Containers: []corev1.Container{{Name: "web", Image: "registry.example/web:1"}}},
+		ObjectMeta: metav1.ObjectMeta{Name: "on-" + name},
+		Spec:       corev1.PodSpec{NodeName: name, Containers: []corev1.Container{{Name: "web", Image: "registry.example/web:1"}}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return err
@@ -76,14 +93,9 @@ func readyNodeWithPod(ctx context.Context, kube kubernetes.Interface) error {
 	return err
 }
 
-func setReady(ctx context.Context, kube kubernetes.Interface) error {
-	node, err := kube.CoreV1().Nodes().Get(ctx, "a", metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	now := metav1.Now()
-	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Test", LastHeartbeatTime: now, LastTransitionTime: now}}
-	_, err = kube.CoreV1().Nodes().UpdateStatus(ctx, node, metav1.UpdateOptions{})
+func setReady(ctx context.Context, kube kubernetes.Interface, name string) error {
+	const ready = `{"status":{"conditions":[{"type":"Ready","status":"True","reason":"Test"}]}}`
+	_, err := kube.CoreV1().Nodes().Patch(ctx, name, types.StrategicMergePatchType, []byte(ready), metav1.PatchOptions{}, "status")
 	return err
 }
 
