@@ -36,7 +36,9 @@ type farm struct {
 	operated
 }
 
-// TestACampaignInACluster is the path from the manifests to the merged report. Its two
+// TestACampaignInACluster must run before any test that plays in this process, and so is
+// in a file that comes first: a simulation takes variables of upstream for its own
+// (sim/engine, adoptGlobals), and a real API server then finds them gone. It is the path from the manifests to the merged report. Its two
 // runs are really played, each by its shard, and once more without any shards.
 func TestACampaignInACluster(t *testing.T) {
 	t.Setenv(playsFor, "1")
