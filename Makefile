@@ -180,9 +180,9 @@ SMOKE_TWICE = grep -q '"twiceRuns": [1-9]'
 campaign-smoke: ## A short campaign, which the default scheduler and a build without a rule must fail
 	mkdir -p bin/smoke
 	CGO_ENABLED=0 $(GO) build -o bin/smoke/holdfast -ldflags '-s -w' ./cmd/holdfast
-	sed '$(SMOKE_EDIT)' $(SMOKE_FILE) >bin/smoke/edited.go
-	! cmp -s $(SMOKE_FILE) bin/smoke/edited.go # The edit still finds its place.
-	printf '{"Replace": {"%s": "%s"}}' "$(CURDIR)/$(SMOKE_FILE)" "$(CURDIR)/bin/smoke/edited.go" >bin/smoke/overlay.json
+	sed '$(SMOKE_EDIT)' $(SMOKE_FILE) >bin/smoke/edited.go.txt
+	! cmp -s $(SMOKE_FILE) bin/smoke/edited.go.txt # The edit still finds its place.
+	printf '{"Replace": {"%s": "%s"}}' "$(CURDIR)/$(SMOKE_FILE)" "$(CURDIR)/bin/smoke/edited.go.txt" >bin/smoke/overlay.json
 	CGO_ENABLED=0 $(GO) build -overlay bin/smoke/overlay.json -o bin/smoke/known-bad -ldflags '-s -w' ./cmd/holdfast
 	bin/smoke/holdfast sim fuzz $(SMOKE) --schedulers holdfast >bin/smoke/holdfast.json || { cat bin/smoke/holdfast.json; exit 1; }
 	bin/smoke/holdfast sim fuzz $(SMOKE) --schedulers default >bin/smoke/default.json
