@@ -19,6 +19,9 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
 
+// PluginName is that of Holdfast's plugin in profiles and in what an attempt records.
+const PluginName = plugin.Name
+
 // Defence is one line of defence, which a test can switch off.
 type Defence = plugin.Defence
 

@@ -13,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/holdfast-dev/holdfast/pkg/plugin"
 	"github.com/holdfast-dev/holdfast/sim/check"
 	"github.com/holdfast-dev/holdfast/sim/decisions"
 	"github.com/holdfast-dev/holdfast/sim/engine"
@@ -212,7 +211,7 @@ func play(ctx context.Context, s *scenario.Scenario, objects []runtime.Object, o
 
 	if o.Decided != nil {
 		attempts, dropped := decided(recorder, s.Name, o.Scheduler, zero)
-		log.Attempts(plugin.Name, attempts, zero)
+		log.Attempts(engine.PluginName, attempts, zero)
 		o.Decided(attempts, dropped)
 	}
 	if record != nil {
