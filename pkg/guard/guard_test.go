@@ -443,6 +443,13 @@ func TestPodThatWasNeverBoundGoesAtOnceAndLeavesNoRecord(t *testing.T) {
 	})
 }
 
+// writeAhead opens the record of a pod that is to be bound to node a.
+func (c *cluster) writeAhead(pod *v1.Pod) error {
+	inc := v1alpha1.Incarnation{PodUID: pod.UID, Nodes: []v1alpha1.CandidateNode{{Name: "a"}}}
+	_, err := c.store.Open(c.ctx, c.id, inc, time.Now())
+	return err
+}
+
 func TestOpenedRecordOfAPodThatWasNeverBoundIsClosed(t *testing.T) {
 	inCluster(t, func(c *cluster) error {
 		defer c.guards()()
@@ -452,11 +459,7 @@ func TestOpenedRecordOfAPodThatWasNeverBoundIsClosed(t *testing.T) {
 		}
 		return steps(
 			func() error { return c.strip("example.com/other") },
-			func() error {
-				inc := v1alpha1.Incarnation{PodUID: pod.UID, Nodes: []v1alpha1.CandidateNode{{Name: "a"}}}
-				_, err := c.store.Open(c.ctx, c.id, inc, time.Now())
-				return err
-			},
+			func() error { return c.writeAhead(pod) },
 			func() error { return c.deletePod(0) },
 			func() error {
 				return c.must("it is over", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return over(r, v1alpha1.NeverBound) && p == nil })
@@ -482,11 +485,7 @@ func TestRecordOpenedAfterThePodsLastWordIsClosed(t *testing.T) {
 			func() error {
 				return c.mustStay("no record", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return r == nil })
 			},
-			func() error {
-				inc := v1alpha1.Incarnation{PodUID: pod.UID, Nodes: []v1alpha1.CandidateNode{{Name: "a"}}}
-				_, err := c.store.Open(c.ctx, c.id, inc, time.Now())
-				return err
-			},
+			func() error { return c.writeAhead(pod) },
 			func() error {
 				return c.must("it is over", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return over(r, v1alpha1.NeverBound) })
 			},

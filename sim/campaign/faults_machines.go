@@ -43,11 +43,23 @@ func freeze(t *story, at time.Duration) { t.freeze(at, false) }
 func hangKubelet(t *story, at time.Duration) { t.freeze(at, true) }
 
 func (t *story) freeze(at time.Duration, kubeletOnly bool) {
-	pod, end := t.pod(), t.end(at, 20*time.Second, 8*time.Minute)
-	step := t.named(at, "freeze", scenario.Step{Freeze: &scenario.Freeze{NodeTarget: *nodeOf(pod), KubeletOnly: kubeletOnly}})
-	t.step(end, scenario.Step{Thaw: nodeOfStep(step)})
+	t.silence(at, 20*time.Second, 8*time.Minute, "freeze",
+		func(n *scenario.NodeTarget) scenario.Step {
+			return scenario.Step{Freeze: &scenario.Freeze{NodeTarget: *n, KubeletOnly: kubeletOnly}}
+		},
+		func(n *scenario.NodeTarget) scenario.Step { return scenario.Step{Thaw: n} })
+}
+
+// silence has the node of a pod out of sight, or its pods out of reach, from a step to
+// another one that undoes it.
+func (t *story) silence(at, least, most time.Duration, action string, begin, undo func(*scenario.NodeTarget) scenario.Step) {
+	pod, end := t.pod(), t.end(at, least, most)
+	step := t.named(at, action, begin(nodeOf(pod)))
+	t.step(end, undo(nodeOfStep(step)))
 	t.cut = append(t.cut, cut{pod, at, end})
 }
+
+func heal(n *scenario.NodeTarget) scenario.Step { return scenario.Step{Heal: n} }
 
 // replace scraps a machine. Nobody reports of what ran on it any more, and another kubelet
 // has its name: only a human can say that it is over.
@@ -77,18 +89,16 @@ func terminate(t *story, at time.Duration) {
 }
 
 func partition(t *story, at time.Duration) {
-	pod, end := t.pod(), t.end(at, 20*time.Second, 12*time.Minute)
-	step := t.named(at, "cut", scenario.Step{Partition: nodeOf(pod)})
-	t.step(end, scenario.Step{Heal: nodeOfStep(step)})
-	t.cut = append(t.cut, cut{pod, at, end})
+	t.silence(at, 20*time.Second, 12*time.Minute, "cut",
+		func(n *scenario.NodeTarget) scenario.Step { return scenario.Step{Partition: n} }, heal)
 }
 
 func partitionOneWay(t *story, at time.Duration) {
-	pod, end := t.pod(), t.end(at, 20*time.Second, 8*time.Minute)
-	lost := pick(t.dice, []scenario.Direction{scenario.FromNode, scenario.ToNode})
-	step := t.named(at, "cut", scenario.Step{PartitionOneWay: &scenario.OneWay{NodeTarget: *nodeOf(pod), Lost: lost}})
-	t.step(end, scenario.Step{Heal: nodeOfStep(step)})
-	t.cut = append(t.cut, cut{pod, at, end})
+	t.silence(at, 20*time.Second, 8*time.Minute, "cut",
+		func(n *scenario.NodeTarget) scenario.Step {
+			lost := pick(t.dice, []scenario.Direction{scenario.FromNode, scenario.ToNode})
+			return scenario.Step{PartitionOneWay: &scenario.OneWay{NodeTarget: *n, Lost: lost}}
+		}, heal)
 }
 
 func restartKubelet(t *story, at time.Duration) {
@@ -140,17 +150,15 @@ func stickContainers(t *story, at time.Duration) {
 }
 
 func hangRuntime(t *story, at time.Duration) {
-	pod, end := t.pod(), t.end(at, 10*time.Second, 8*time.Minute)
-	step := t.named(at, "hang", scenario.Step{HangRuntime: nodeOf(pod)})
-	t.step(end, scenario.Step{ResumeRuntime: nodeOfStep(step)})
-	t.cut = append(t.cut, cut{pod, at, end})
+	t.silence(at, 10*time.Second, 8*time.Minute, "hang",
+		func(n *scenario.NodeTarget) scenario.Step { return scenario.Step{HangRuntime: n} },
+		func(n *scenario.NodeTarget) scenario.Step { return scenario.Step{ResumeRuntime: n} })
 }
 
 func cutStorage(t *story, at time.Duration) {
-	pod, end := t.pod(), t.end(at, 20*time.Second, 8*time.Minute)
-	step := t.named(at, "cut-storage", scenario.Step{CutStorage: nodeOf(pod)})
-	t.step(end, scenario.Step{HealStorage: nodeOfStep(step)})
-	t.cut = append(t.cut, cut{pod, at, end})
+	t.silence(at, 20*time.Second, 8*time.Minute, "cut-storage",
+		func(n *scenario.NodeTarget) scenario.Step { return scenario.Step{CutStorage: n} },
+		func(n *scenario.NodeTarget) scenario.Step { return scenario.Step{HealStorage: n} })
 }
 
 // setClock: hours off, or a clock that runs away slowly.

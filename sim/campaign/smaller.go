@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,24 +55,33 @@ func (m *Smaller) Find(ctx context.Context) ([]byte, error) {
 
 // breaks plays a candidate. Its file stands beside the first one, and is gone afterwards.
 func (m *Smaller) breaks(ctx context.Context, folder string, candidate *scenario.Scenario) (bool, error) {
-	data, err := File(candidate)
+	file, err := Candidate(folder, candidate)
 	if err != nil {
 		return false, err
+	}
+	defer os.Remove(file) //nolint:errcheck // Of a temporary file nothing more can be said.
+	o := Outcome{Scheduler: m.By}
+	PlayOnce(ctx, m.Play, m.Limit, candidate, file, &o)
+	return o.breaks(m.Broken), ctx.Err()
+}
+
+// Candidate writes a scenario as a file of the folder, for the caller to remove. It belongs
+// beside the scenario that it was made from, for it names its objects from there.
+func Candidate(folder string, candidate *scenario.Scenario) (file string, err error) {
+	data, err := File(candidate)
+	if err != nil {
+		return "", err
 	}
 	f, err := os.CreateTemp(folder, ".candidate-*.yaml")
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // Of a temporary file nothing more can be said.
-	if _, err := f.Write(data); err != nil {
-		return false, err
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name()) //nolint:errcheck // The first error says more.
+		return "", err
 	}
-	if err := f.Close(); err != nil {
-		return false, err
-	}
-	o := Outcome{Scheduler: m.By}
-	PlayOnce(ctx, m.Play, m.Limit, candidate, f.Name(), &o)
-	return o.breaks(m.Broken), ctx.Err()
+	return f.Name(), nil
 }
 
 // raw reads a scenario file as it was written, without defaults: what is written again

@@ -42,14 +42,13 @@ type Checker struct {
 	releases map[types.UID]*release
 	chances  chances
 	// onFound is called once, at the first violation inside the trust boundary.
-	onFound   func()
-	toldFound bool
+	onFound func()
 }
 
 // OnFound, before the first state, lets the function be called once, at the first
 // violation inside the trust boundary: when its instant is over. The function must be
 // quick and must not call the checker.
-func (c *Checker) OnFound(f func()) { c.onFound = f }
+func (c *Checker) OnFound(f func()) { c.onFound = sync.OnceFunc(f) }
 
 // Pass lets time pass without a change of the world: an instant is over, and judged, when
 // a later one is told of. What comes after Finish is ignored. It panics if time goes
@@ -205,8 +204,7 @@ func (c *Checker) openSpan(sub subject, by string, at time.Time) *Violation {
 		v.Outside = sub.evidence
 	}
 	c.spans[sub] = append(c.spans[sub], v)
-	if v.Outside == "" && c.onFound != nil && !c.toldFound {
-		c.toldFound = true
+	if v.Outside == "" && c.onFound != nil {
 		c.onFound()
 	}
 	return v

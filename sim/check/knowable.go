@@ -17,10 +17,10 @@ import (
 // volumes' PreBind and a predecessor's bind are waited for.
 const inFlight = time.Minute
 
-// blindness is a span in which who places pods may not know what is so. A zero To: it lasts.
+// blindness is a span in which who places pods may not know what is so.
 type blindness struct {
-	why      string
-	from, to time.Time
+	why string
+	Span
 }
 
 // Blind takes in that from now on, for a reason that tells it from others, those who place
@@ -28,21 +28,19 @@ type blindness struct {
 func (l *Log) Blind(at time.Time, why string, is bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.blind, func(b blindness) bool { return b.why == why && b.to.IsZero() })
+	i := slices.IndexFunc(l.blind, func(b blindness) bool { return b.why == why && b.To.IsZero() })
 	switch {
 	case is && i < 0:
-		l.blind = append(l.blind, blindness{why: why, from: at})
+		l.blind = append(l.blind, blindness{why, Span{From: at}})
 	case !is && i >= 0:
-		l.blind[i].to = at
+		l.blind[i].To = at
 	}
 }
 
 // blindAt says whether a bind that lands at a time may have been decided without knowing
 // what room there was.
 func (l *Log) blindAt(at time.Time) bool {
-	return slices.ContainsFunc(l.blind, func(b blindness) bool {
-		return !at.Before(b.from) && (b.to.IsZero() || at.Before(b.to.Add(inFlight)))
-	})
+	return slices.ContainsFunc(l.blind, func(b blindness) bool { return b.has(at, inFlight) })
 }
 
 // earlierCSINode is what a node's CSINode said until a time.

@@ -95,8 +95,7 @@ type Log struct {
 	asks map[string]*asked
 
 	// onFound is called once, at the first violation that is seen when it happens.
-	onFound   func()
-	toldFound bool
+	onFound func()
 }
 
 // commit is one change of one key; a nil value is a delete.
@@ -204,15 +203,13 @@ func (l *Log) Stale(at time.Time, watch string, is bool) {
 func (l *Log) WasStale(at time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.staleSpans, func(s Span) bool {
-		return !at.Before(s.From) && (s.To.IsZero() || at.Before(s.To))
-	})
+	return slices.ContainsFunc(l.staleSpans, func(s Span) bool { return s.has(at, 0) })
 }
 
 // OnFound, before the first commit, lets the function be called once, at the first
 // violation that a write shows; those of a bound show at the end. Every write is then read
 // at once. The function must be quick and must not call the log.
-func (l *Log) OnFound(f func()) { l.onFound = f }
+func (l *Log) OnFound(f func()) { l.onFound = sync.OnceFunc(f) }
 
 func (l *Log) take(c commit) {
 	l.mu.Lock()
@@ -423,8 +420,7 @@ func (l *Log) breaks(id Invariant, at time.Time, by, node, why string) {
 		v.Nodes = []string{node}
 	}
 	l.found = append(l.found, v)
-	if l.onFound != nil && !l.toldFound {
-		l.toldFound = true
+	if l.onFound != nil {
 		l.onFound()
 	}
 }

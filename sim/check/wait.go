@@ -22,6 +22,11 @@ type wait struct {
 // Span is a stretch of time; a zero To: to the end of the run.
 type Span struct{ From, To time.Time }
 
+// has says whether a time is in the span, or no longer after it than that.
+func (s Span) has(at time.Time, after time.Duration) bool {
+	return !at.Before(s.From) && (s.To.IsZero() || at.Before(s.To.Add(after)))
+}
+
 // bounds are how long each may be due: docs/invariants.md, with its figures to start from.
 var bounds = map[Invariant]time.Duration{
 	L1: 30 * time.Second,

@@ -197,17 +197,7 @@ func StartStatefulSetController(t *testing.T, a *APIServer) {
 	shared := informers.NewSharedInformerFactory(client, 0)
 	core, apps := shared.Core().V1(), shared.Apps().V1()
 	x := statefulset.NewStatefulSetController(ctx, core.Pods(), apps.StatefulSets(), core.PersistentVolumeClaims(), apps.ControllerRevisions(), client)
-	shared.Start(ctx.Done())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		x.Run(ctx, 2)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-ended
-		shared.Shutdown()
-	})
+	runUntilTheEnd(t, ctx, stop, shared, x.Run)
 }
 
 // StartJobController starts the real one.
@@ -222,11 +212,16 @@ func StartJobController(t *testing.T, a *APIServer) {
 		stop()
 		t.Fatal(err)
 	}
+	runUntilTheEnd(t, ctx, stop, shared, x.Run)
+}
+
+// runUntilTheEnd runs a controller, over its informers, until the test is over.
+func runUntilTheEnd(t *testing.T, ctx context.Context, stop context.CancelFunc, shared informers.SharedInformerFactory, run func(context.Context, int)) {
 	shared.Start(ctx.Done())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		x.Run(ctx, 2)
+		run(ctx, 2)
 	}()
 	t.Cleanup(func() {
 		stop()

@@ -170,23 +170,12 @@ func (h *hunt) shrink(ctx context.Context, c *Catch, file string) error {
 // failed, one of the same fails, and none does with no mutant on: a story that was robbed
 // of what it expects fails by that alone.
 func (h *hunt) alike(ctx context.Context, c *Catch, folder string, candidate *scenario.Scenario) (bool, error) {
-	data, err := campaign.File(candidate)
+	file, err := campaign.Candidate(folder, candidate)
 	if err != nil {
 		return false, err
 	}
-	// Beside the story, for it names its objects from there.
-	f, err := os.CreateTemp(folder, ".candidate-*.yaml")
-	if err != nil {
-		return false, err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // Of a temporary file nothing more can be said.
-	if _, err := f.Write(data); err != nil {
-		return false, err
-	}
-	if err := f.Close(); err != nil {
-		return false, err
-	}
-	run, err := h.program.play(ctx, c.Mutant.Name, f.Name())
+	defer os.Remove(file) //nolint:errcheck // Of a temporary file nothing more can be said.
+	run, err := h.program.play(ctx, c.Mutant.Name, file)
 	if err != nil {
 		return false, ctx.Err()
 	}
@@ -196,7 +185,7 @@ func (h *hunt) alike(ctx context.Context, c *Catch, folder string, candidate *sc
 	if !anyOf(failedChecks(run), c.Failed) {
 		return false, nil
 	}
-	run, err = h.program.play(ctx, "", f.Name())
+	run, err = h.program.play(ctx, "", file)
 	return err == nil && run.Passed(), ctx.Err()
 }
 

@@ -174,26 +174,26 @@ func (p *steps) forceDelete(ctx context.Context, s *scenario.Step) error {
 
 func (p *steps) stallWatch(_ context.Context, s *scenario.Step) error {
 	p.cluster.Transport.Stall(s.StallWatch.Component, s.StallWatch.Resource)
-	p.log.Stale(time.Now(), s.StallWatch.Component+" "+s.StallWatch.Resource, true)
-	p.blindWatch(s.StallWatch, true)
+	p.tellWatch(s.StallWatch, true)
 	return nil
 }
 
 func (p *steps) resumeWatch(_ context.Context, s *scenario.Step) error {
 	p.cluster.Transport.Resume(s.ResumeWatch.Component, s.ResumeWatch.Resource)
-	p.log.Stale(time.Now(), s.ResumeWatch.Component+" "+s.ResumeWatch.Resource, false)
-	p.blindWatch(s.ResumeWatch, false)
+	p.tellWatch(s.ResumeWatch, false)
 	return nil
 }
 
 // schedulerComponent is the user agent of who places pods; a second process has more behind.
 const schedulerComponent = "kube-scheduler"
 
-// blindWatch tells the log of a watch without which those who place pods do not know what
-// room there is.
-func (p *steps) blindWatch(w *scenario.WatchTarget, is bool) {
+// tellWatch tells the log that a watch is stopped, or no more. Without their own those who
+// place pods do not know what room there is.
+func (p *steps) tellWatch(w *scenario.WatchTarget, stopped bool) {
+	watch := w.Component + " " + w.Resource
+	p.log.Stale(time.Now(), watch, stopped)
 	if strings.HasPrefix(w.Component, schedulerComponent) {
-		p.log.Blind(time.Now(), "watch of "+w.Component+" "+w.Resource, is)
+		p.log.Blind(time.Now(), "watch of "+watch, stopped)
 	}
 }
 
