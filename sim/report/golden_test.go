@@ -148,6 +148,17 @@ end     Running, 2 incarnations
 			want: want, got: strings.Replace(want, "on old", "on new", 1),
 			diff: "  == default: web-0\n- 1s      incarnation 1 started on old\n+ 1s      incarnation 1 started on new\n",
 		},
+		"another node, where nodes are chance": {
+			want: strings.Replace(want, "# A node", "# nodes by chance: two are alike\n# A node", 1), got: strings.Replace(want, "on old", "on new2", 1),
+		},
+		"another node, where chance is named too late": {
+			want: want + "# nodes by chance: two are alike\n", got: strings.Replace(want, "on old", "on new", 1),
+			diff: "  == default: web-0\n- 1s      incarnation 1 started on old\n+ 1s      incarnation 1 started on new\n",
+		},
+		"another text, where nodes are chance": {
+			want: "# nodes by chance: two are alike\n" + want, got: strings.Replace(want, "started on old", "stopped on old", 1),
+			diff: "  == default: web-0\n- 1s      incarnation 1 started on old\n+ 1s      incarnation 1 stopped on old\n",
+		},
 		"a line too many": {
 			want: want, got: strings.Replace(want, "== default: web-0", "3m50s   a node is not ready\n== default: web-0", 1),
 			diff: "  == default: cluster\n+ 3m50s   a node is not ready\n",
