@@ -38,17 +38,8 @@ type Gate struct {
 	Goal *float64 `json:"goal,omitempty"`
 	// Exact: the figure is the same on any machine.
 	Exact bool `json:"exact,omitempty"`
-	// Known is a miss whose cause is known and not mended yet: the gate fails the report
-	// only where the figure is worse than that.
-	Known *Known `json:"known,omitempty"`
 	// Full: the benchmark is too long for a short run, and is passed over there.
 	Full bool `json:"full,omitempty"`
-}
-
-// Known is what a gate is missed by, and why.
-type Known struct {
-	Value   float64 `json:"value"`
-	Because string  `json:"because"`
 }
 
 // Figure names a metric of a benchmark, without the word Benchmark and the number of cores.
@@ -89,10 +80,6 @@ func (g *Gate) validate() error {
 		return errors.New("want at most one of over and less")
 	case g.Value.Benchmark == "" || g.Value.Metric == "":
 		return errors.New("value: want a benchmark and a metric")
-	case g.Known != nil && g.Known.Because == "":
-		return errors.New("known: want because, the cause of the miss")
-	case g.Known != nil && g.reached(g.Known.Value):
-		return errors.New("known: the value reaches the gate, so there is no miss to know of")
 	}
 	return nil
 }
@@ -106,19 +93,6 @@ func (g *Gate) figures() []Figure {
 		}
 	}
 	return all
-}
-
-// expected tells whether a figure that misses the gate is no worse than is known.
-func (g *Gate) expected(v float64) bool {
-	switch {
-	case g.Known == nil:
-		return false
-	case g.AtLeast != nil:
-		return v >= g.Known.Value
-	case g.AtMost != nil:
-		return v <= g.Known.Value
-	}
-	return v == g.Known.Value
 }
 
 func (g *Gate) reached(v float64) bool {

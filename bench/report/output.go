@@ -117,7 +117,7 @@ func printEnvironment(out io.Writer) error {
 		gogc = "100"
 	}
 	for _, line := range [][2]string{
-		{"commit", outputOf("git", "describe", "--always", "--dirty", "--abbrev=12")},
+		{"commit", commit()},
 		{"date", time.Now().UTC().Format(time.RFC3339)},
 		{"go", runtime.Version()},
 		{"kubernetes", dependency("k8s.io/kubernetes")},
@@ -130,6 +130,16 @@ func printEnvironment(out io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// commit is what is checked out, and whether files differ from it, other than those that
+// benchmarks keep: a run has begun to write them when this is asked.
+func commit() string {
+	head := outputOf("git", "rev-parse", "--short=12", "HEAD")
+	if outputOf("git", "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)bench/results") != "" {
+		head += "-dirty"
+	}
+	return head
 }
 
 func dependency(path string) string { return outputOf("go", "list", "-m", "-f", "{{.Version}}", path) }

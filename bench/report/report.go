@@ -16,7 +16,7 @@ type Report struct {
 	// Environment is what the figures depend on.
 	Environment map[string]string `json:"environment"`
 	Gates       []Outcome         `json:"gates"`
-	// Missed is how many gates were, those not counted whose miss is known.
+	// Missed is how many gates were.
 	Missed     int         `json:"missed"`
 	Benchmarks []Benchmark `json:"benchmarks"`
 }
@@ -24,7 +24,7 @@ type Report struct {
 // Outcome is what came of a gate.
 type Outcome struct {
 	Gate Gate `json:"gate"`
-	// Verdict is goal, gate, MISSED, missed as is known, not run, or rejected: the run says nothing.
+	// Verdict is goal, gate, MISSED, not run, or rejected: the run says nothing.
 	Verdict string `json:"verdict"`
 	// Got is the figure; Min and Max those of its pairs or runs.
 	Got *float64 `json:"got,omitempty"`
@@ -45,7 +45,6 @@ const (
 	verdictGoal     = "goal"
 	verdictGate     = "gate"
 	verdictMissed   = "MISSED"
-	verdictKnown    = "missed, as is known"
 	verdictNotRun   = "not run"
 	verdictRejected = "rejected"
 )
@@ -107,8 +106,6 @@ func outcome(g Gate, m *measured) Outcome {
 		if aim.reached(got) {
 			o.Verdict = verdictGoal
 		}
-	} else if g.expected(got) {
-		o.Verdict, o.Why = verdictKnown, g.Known.Because
 	}
 	return o
 }

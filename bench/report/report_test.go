@@ -15,7 +15,7 @@ gates:
 - {name: filtered, value: {benchmark: Drain/nodes=1000, metric: B-filtered/pod}, equals: 1, exact: true}
 - {name: growth, value: {benchmark: Drain/nodes=1000, metric: B-allocs/pod}, over: {benchmark: Drain/nodes=1, metric: B-allocs/pod}, atMost: 1.05}
 - {name: difference, value: {benchmark: Drain/nodes=1000, metric: B-allocs/pod}, less: {benchmark: Drain/nodes=1, metric: B-allocs/pod}, atMost: 400}
-- {name: writes, value: {benchmark: Writes, metric: more}, atMost: 2, known: {value: 4, because: of this}}
+- {name: writes, value: {benchmark: Writes, metric: more}, atMost: 2}
 `
 
 func TestGates(t *testing.T) {
@@ -32,10 +32,6 @@ func TestGates(t *testing.T) {
 		"the median of several runs counts": {
 			output: "BenchmarkDrain/nodes=1000-2 1 80 A/B 1.0 B-filtered/pod 610 B-allocs/pod\nBenchmarkDrain/nodes=1000-2 1 40 A/B\nBenchmarkDrain/nodes=1000-2 1 10 A/B\nBenchmarkDrain/nodes=1-2 1 600 B-allocs/pod\nBenchmarkWrites-2 1 2 more\n",
 			want:   "gate goal goal goal goal",
-		},
-		"what is known does not fail the report, and what is worse does": {
-			output: "BenchmarkDrain/nodes=1000-2 1 80 A/B 1.0 B-filtered/pod 610 B-allocs/pod\nBenchmarkDrain/nodes=1-2 1 600 B-allocs/pod\nBenchmarkWrites-2 1 4 more\n",
-			want:   "goal goal goal goal missed, as is known",
 		},
 		"too slow, too much, too many": {
 			output: "BenchmarkDrain/nodes=1000-2 1 29 A/B 1.2 B-filtered/pod 1100 B-allocs/pod\nBenchmarkDrain/nodes=1-2 1 600 B-allocs/pod\nBenchmarkWrites-2 1 5 more\n",
