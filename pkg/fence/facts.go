@@ -153,40 +153,70 @@ func containersOf(pod *v1.Pod) Containers {
 		// No valid pod is without containers: an object that is was trimmed.
 		return ContainersUnknown
 	}
-	for _, c := range pod.Spec.InitContainers {
-		if !isStopped(c.Name, pod.Status.InitContainerStatuses) {
+	for i, c := range pod.Spec.InitContainers {
+		// Of a pod that is over, the kubelet calls the first one terminated in any case.
+		if !isStopped(c.Name, pod.Status.InitContainerStatuses, i > 0) {
 			return ContainersUnknown
 		}
 	}
 	for _, c := range pod.Spec.Containers {
-		if !isStopped(c.Name, pod.Status.ContainerStatuses) {
+		if !isStopped(c.Name, pod.Status.ContainerStatuses, !initialized(pod)) {
 			return ContainersUnknown
 		}
 	}
 	for _, c := range pod.Spec.EphemeralContainers {
-		if !isStopped(c.Name, pod.Status.EphemeralContainerStatuses) {
+		if !isStopped(c.Name, pod.Status.EphemeralContainerStatuses, true) {
 			return ContainersUnknown
 		}
 	}
 	return ContainersStopped
 }
 
-// isStopped tells whether the statuses account for the container: terminated, or
-// waiting without ever having been created. A container that waits between two
-// lives (a crash loop) is not stopped: its kubelet is about to start it (H21).
-func isStopped(container string, statuses []v1.ContainerStatus) bool {
+// isStopped tells whether the statuses account for the container: terminated or, if
+// that is a last word of such a container, waiting without ever having been created. A
+// container that waits between two lives (a crash loop) is not stopped: its kubelet is
+// about to start it (H21).
+func isStopped(container string, statuses []v1.ContainerStatus, mayWait bool) bool {
 	found := false
 	for _, s := range statuses {
 		if s.Name != container {
 			continue
 		}
-		if s.State.Terminated == nil && (s.State.Waiting == nil || hadID(s)) {
+		if s.State.Terminated == nil && (!mayWait || s.State.Waiting == nil || hadID(s)) {
 			return false
 		}
 		found = true
 	}
 	return found
 }
+
+// initialized tells whether the pod's regular containers may have been started, as
+// far as its status shows. A kubelet ends its reports of such a pod with every one of
+// them terminated (pkg/kubelet/status/status_manager.go:796, hasPodInitialized). One
+// that it still calls waiting is no last word, even in a terminal phase: of a pod that
+// was rejected after a restart, whose status was wiped by that, a kubelet which does
+// not see yet what runs writes just this, and the fillers a moment later (H25).
+func initialized(pod *v1.Pod) bool {
+	inits := pod.Spec.InitContainers
+	if len(inits) == 0 {
+		return true
+	}
+	if slices.ContainsFunc(pod.Status.ContainerStatuses, func(s v1.ContainerStatus) bool {
+		return s.State.Waiting == nil || s.LastTerminationState.Terminated != nil
+	}) {
+		return true
+	}
+	last := inits[len(inits)-1]
+	if last.RestartPolicy != nil && *last.RestartPolicy == v1.ContainerRestartPolicyAlways {
+		// A sidecar lets the others start while it runs: then the pod is not over.
+		return false
+	}
+	return slices.ContainsFunc(pod.Status.InitContainerStatuses, func(s v1.ContainerStatus) bool {
+		return s.Name == last.Name && (succeeded(s.State) || succeeded(s.LastTerminationState))
+	})
+}
+
+func succeeded(s v1.ContainerState) bool { return s.Terminated != nil && s.Terminated.ExitCode == 0 }
 
 // phaseByKubelet tells whether a kubelet is among the owners of the status's
 // phase. Sharing it with another manager is good enough: a manager that writes a

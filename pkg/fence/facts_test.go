@@ -105,6 +105,12 @@ func terminated(name string) v1.ContainerStatus {
 		Terminated: &v1.ContainerStateTerminated{Reason: "Completed", ContainerID: id}}}
 }
 
+func failed(name string) v1.ContainerStatus {
+	s := terminated(name)
+	s.State.Terminated.ExitCode, s.State.Terminated.Reason = 1, "Error"
+	return s
+}
+
 func waiting(name string) v1.ContainerStatus {
 	return v1.ContainerStatus{Name: name, State: v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: "ContainerCreating"}}}
 }
@@ -309,8 +315,45 @@ func TestFinalStates(t *testing.T) {
 		"a container that the kubelet lost and left waiting": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(lost("app"))), inc: record(true),
 		},
-		"init never finished: the app waits and never had an ID (§12)": {
+		"rejected after a restart, and called waiting before it is filled in (H25)": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(waiting("app")), sandbox(v1.ConditionFalse, 2)), inc: record(true),
+		},
+		"never started, and called waiting before it is filled in": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), app(waiting("app")), sandbox(v1.ConditionFalse, 2)), inc: record(false),
+		},
+		"rejected after a restart, and its init container too is called waiting": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "init"}, waiting("init")), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(true),
+		},
+		"rejected after a restart, and its init container is filled in": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "init"}, filler("init")), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(true),
+		},
+		"init succeeded: the app may have been started since it was called waiting": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "init"}, terminated("init")), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(true),
+		},
+		"init succeeded in the life before its last": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "init"}, func() v1.ContainerStatus {
+				s := failed("init")
+				s.LastTerminationState = terminated("init").State
+				return s
+			}()), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(true),
+		},
+		"one of two containers waits, and the other one has run": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "init"}, failed("init")),
+				app(terminated("app"), waiting("log")), sandbox(v1.ConditionFalse, 2), func(p *v1.Pod) {
+					p.Spec.Containers = append(p.Spec.Containers, v1.Container{Name: "log"})
+				}),
+			inc: record(true),
+		},
+		"a sidecar has ended, and the app never came to be (§12)": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "proxy", RestartPolicy: &always}, terminated("proxy")), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(true), wantRelease: v1alpha1.KubeletConfirmed,
+		},
+		"init never finished: the app waits and never had an ID (§12)": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "init"}, failed("init")), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
 			inc: record(true), wantRelease: v1alpha1.KubeletConfirmed,
 		},
 		"init never started: filled in, and the app waits (§12)": {
