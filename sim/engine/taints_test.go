@@ -16,14 +16,34 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/holdfast-dev/holdfast/sim/engine"
+	"github.com/holdfast-dev/holdfast/sim/engine/inproc"
 )
 
-// TestAConflictOfATaintDoesNotStopTime has the node's taint meet a conflict while the pass
-// that looks at all nodes is on its way to change the rate of evictions. Upstream retries
-// with the queue's lock held, for which the pass then waits: with a pause between the
-// tries virtual time would never get to its end. This is how a cluster that is taken up
-// with a node that is not ready could stand still.
-func TestAConflictOfATaintDoesNotStopTime(t *testing.T) {
+// TestATaintThatFailsDoesNotStopTime has the node's taint fail while the pass that looks
+// at all nodes is on its way to change the rate of evictions. Upstream retries with the
+// queue's lock held, for which the pass then waits: with a pause between the tries virtual
+// time would never get to its end. This is how a cluster that is taken up with a node that
+// is not ready could stand still.
+func TestATaintThatFailsDoesNotStopTime(t *testing.T) {
+	for name, fail := range map[string]func(context.Context, *engine.Cluster, kubernetes.Interface) error{
+		"it conflicts": func(ctx context.Context, _ *engine.Cluster, kube kubernetes.Interface) error {
+			_, err := kube.CoreV1().Nodes().Patch(ctx, "a", types.MergePatchType, []byte(`{"metadata":{"labels":{"written":"meanwhile"}}}`), metav1.PatchOptions{})
+			return err
+		},
+		"the API server is asked too much": func(_ context.Context, c *engine.Cluster, _ kubernetes.Interface) error {
+			c.Transport.Refuse(inproc.Refusal{
+				Request: inproc.Request{Component: "node-controller", Resource: "nodes"},
+				With:    inproc.TooManyRequests(), Until: time.Now().Add(5 * time.Second),
+			})
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) { aTaintFails(t, fail) })
+	}
+}
+
+// aTaintFails lets fail see to it, at the request that taints the node a.
+func aTaintFails(t *testing.T, fail func(context.Context, *engine.Cluster, kubernetes.Interface) error) {
 	inCluster(t, engine.Options{Scheduler: engine.Stock, StallLimit: 20 * time.Second}, func(ctx context.Context, c *engine.Cluster) error {
 		kube, err := kubernetes.NewForConfig(c.RESTConfig("test"))
 		if err != nil {
@@ -39,31 +59,31 @@ func TestAConflictOfATaintDoesNotStopTime(t *testing.T) {
 			}
 			time.Sleep(passes)
 		}
-		var late, conflict sync.Once
-		var waited, conflicted atomic.Bool
+		var late, failure sync.Once
+		var waited, failed atomic.Bool
 		c.Transport.Observe(func(r *http.Request) {
 			switch {
 			case r.Method != http.MethodPatch && r.Method != http.MethodPut || r.UserAgent() != "node-controller":
 			case strings.HasSuffix(r.URL.Path, "/pods/on-b/status"):
 				// The pass is kept from going on until the first node is tainted.
 				late.Do(func() {
-					for end := time.Now().Add(time.Minute); !conflicted.Load() && time.Now().Before(end); {
+					for end := time.Now().Add(time.Minute); !failed.Load() && time.Now().Before(end); {
 						time.Sleep(10 * time.Millisecond)
 					}
 					waited.Store(true)
 				})
 			case strings.HasSuffix(r.URL.Path, "/nodes/a") && strings.Contains(body(t, r), `"NoExecute"`):
-				conflict.Do(func() {
-					defer conflicted.Store(true)
-					if _, err := kube.CoreV1().Nodes().Patch(ctx, "a", types.MergePatchType, []byte(`{"metadata":{"labels":{"written":"meanwhile"}}}`), metav1.PatchOptions{}); err != nil {
+				failure.Do(func() {
+					defer failed.Store(true)
+					if err := fail(ctx, c, kube); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 		})
 		time.Sleep(2 * time.Minute) // Nobody tells of the nodes: they become unreachable.
-		if !waited.Load() || !conflicted.Load() {
-			t.Errorf("waited: %t, met a conflict: %t; want both, or the test shows nothing", waited.Load(), conflicted.Load())
+		if !waited.Load() || !failed.Load() {
+			t.Errorf("waited: %t, failed: %t; want both, or the test shows nothing", waited.Load(), failed.Load())
 		}
 		return nil
 	})

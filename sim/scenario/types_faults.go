@@ -45,7 +45,8 @@ const (
 	// Unavailable: the connection is refused, as while the server restarts. Open
 	// watches end.
 	Unavailable Refusal = "Unavailable"
-	// TooManyRequests: 429, and a second to wait.
+	// TooManyRequests: 429, and a second to wait, of which requests that upstream sends
+	// with a mutex held are not told.
 	TooManyRequests Refusal = "TooManyRequests"
 	// Conflict: 409, as if somebody else had just written the object.
 	Conflict Refusal = "Conflict"

@@ -26,7 +26,8 @@ type Refusal struct {
 	times int
 }
 
-// TooManyRequests is 429, with a second to wait; AlreadyWritten is 409.
+// TooManyRequests is 429, with a second to wait, except where that would stop virtual
+// time (sentLocked); AlreadyWritten is 409.
 func TooManyRequests() *apierrors.StatusError {
 	return apierrors.NewTooManyRequests("the server is asked too much", 1)
 }
@@ -118,7 +119,7 @@ func answerOf(req *http.Request, refusal *apierrors.StatusError) (*http.Response
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
 	if status.Details != nil && status.Details.RetryAfterSeconds > 0 {
-		header.Set("Retry-After", "1")
+		header.Set(retryAfter, "1")
 	}
 	code := int(status.Code)
 	return &http.Response{

@@ -54,6 +54,49 @@ func TestRefusalsAreForThoseMeantAndForATime(t *testing.T) {
 	})
 }
 
+func TestWhoHoldsAMutexIsNotToldToWait(t *testing.T) {
+	transport := &Transport{}
+	transport.Serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(retryAfter, "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	const events, node = "/apis/events.k8s.io/v1/namespaces/default/events", "/api/v1/nodes/a"
+	for _, by := range []string{"the server", "a fault"} {
+		if by == "a fault" {
+			transport.Refuse(Refusal{With: TooManyRequests(), Until: time.Now().Add(time.Hour)})
+		}
+		for _, tc := range []struct {
+			agent, method, path, want string
+		}{
+			{"kube-scheduler/1", http.MethodPatch, events + "/one", ""},
+			{"kube-scheduler/1", http.MethodPost, events, ""},
+			{"statefulset-controller", http.MethodPost, "/api/v1/namespaces/default/events", "1"},
+			{"kube-scheduler/1", http.MethodGet, events, "1"},
+			{"kube-scheduler/1", http.MethodPatch, "/api/v1/namespaces/default/pods/web-0/status", "1"},
+			{"node-controller", http.MethodGet, node, ""},
+			{"node-controller", http.MethodPatch, node, ""},
+			{"node-controller", http.MethodPatch, "/api/v1/namespaces/default/pods/web-0/status", "1"},
+			{"holdfast-guard/1", http.MethodGet, node, "1"},
+			{"controller-discovery", http.MethodGet, "/apis", ""},
+			{"holdfast-guard/1", http.MethodGet, "/apis", "1"},
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), tc.method, "http://server.invalid"+tc.path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("User-Agent", tc.agent)
+			response, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if got := response.Header.Get(retryAfter); got != tc.want {
+				t.Errorf("%s is answered by %s: %s %s: to wait %q s, want %q", tc.agent, by, tc.method, tc.path, got, tc.want)
+			}
+		}
+	}
+}
+
 func TestAWatchEndsAndItsHistoryIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := &Transport{}

@@ -51,6 +51,14 @@ func (t *Transport) Resume(component, resource string) {
 // returns as soon as the handler has sent its header; everything else is served
 // before RoundTrip returns.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	response, err := t.answer(req)
+	if err == nil && response.Header.Get(retryAfter) != "" && sentLocked(req) {
+		response.Header.Del(retryAfter)
+	}
+	return response, err
+}
+
+func (t *Transport) answer(req *http.Request) (*http.Response, error) {
 	handler := t.handler.Load()
 	if handler == nil {
 		return nil, syscall.ECONNREFUSED
