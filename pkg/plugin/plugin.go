@@ -101,18 +101,19 @@ func Factory(shared *Shared, without ...Defence) func(context.Context, runtime.O
 		if err != nil {
 			return nil, err
 		}
+		claims := handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims()
 		pl := &Holdfast{
 			store:     shared.Store,
 			records:   &records{shared.tenancies},
 			kube:      handle.ClientSet(),
-			claims:    handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims().Lister(),
+			claims:    claims.Lister(),
 			pods:      pods,
 			handle:    handle,
 			feed:      shared.feed,
 			recorder:  handle.EventRecorder(),
 			clock:     shared.Clock,
 			announced: newAnnounced(announcedMax),
-			arrival:   newArrival(shared.Adopted),
+			arrival:   newArrival(shared.Adopted, shared.tenanciesFilled, claims.Informer().HasSyncedChecker().Done()),
 			args:      args,
 			without:   sets.New(without...),
 

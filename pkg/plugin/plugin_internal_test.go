@@ -180,6 +180,57 @@ func TestEveryPodWaitsUntilThoseThatWereThereAreOnTheRecord(t *testing.T) {
 	})
 }
 
+func TestWhoMayBeHeldWaitsUntilTheCachesAreFilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tenancies, claims := make(chan struct{}), make(chan struct{})
+		pl, recorder := newTestPlugin(t, nil)
+		pl.arrival = newArrival(over(), tenancies, claims)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		a := &activator{woken: make(chan string, 8)}
+		go pl.arrival.wakeWhenOver(ctx, a)
+
+		user := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "debug"}})
+		neither := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "job"}}
+		refused := func(when string) {
+			t.Helper()
+			for _, pod := range []*v1.Pod{ordinal(newUID), user} {
+				if got := pl.PreEnqueue(ctx, pod); got.Code() != fwk.UnschedulableAndUnresolvable {
+					t.Errorf("%s: %s: %v", when, pod.Name, got)
+				}
+			}
+			if got := pl.PreEnqueue(ctx, neither); !got.IsSuccess() {
+				t.Errorf("%s: %s, which no record can hold: %v", when, neither.Name, got)
+			}
+			synctest.Wait()
+			if len(a.woken) != 0 {
+				t.Errorf("%s: %s is woken too early", when, <-a.woken)
+			}
+		}
+		refused("before any cache is filled")
+		close(tenancies)
+		refused("before the claims are there")
+		if len(recorder.Events) != 0 {
+			t.Errorf("a start is told to users: %s", <-recorder.Events)
+		}
+
+		close(claims)
+		synctest.Wait()
+		woken := sets.New[string]()
+		for len(a.woken) > 0 {
+			woken.Insert(<-a.woken)
+		}
+		if want := sets.New("default/web-0", "shop/debug"); !woken.Equal(want) {
+			t.Errorf("woken: %v, want %v", sets.List(woken), sets.List(want))
+		}
+		for _, pod := range []*v1.Pod{ordinal(newUID), user} {
+			if got := pl.PreEnqueue(ctx, pod); !got.IsSuccess() {
+				t.Errorf("after: %s: %v", pod.Name, got)
+			}
+		}
+	})
+}
+
 func TestGateHoldsAtEveryHookOfTheSchedulingCycle(t *testing.T) {
 	for name, tc := range map[string]struct {
 		pod     *v1.Pod

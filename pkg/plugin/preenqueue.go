@@ -17,7 +17,11 @@ import (
 func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 	verdict := pl.gate(pod)
 	if verdict.Held {
-		pl.announce(ctx, pod, verdict)
+		// What is over before the scheduler tries anybody is nothing to tell a user of each
+		// of his pods at every start. While it lasts, the process is not ready.
+		if verdict.Reason != tenancy.ReasonNotRead {
+			pl.announce(ctx, pod, verdict)
+		}
 		metrics.Judged(true, string(verdict.Reason))
 		return refusal(verdict)
 	}
@@ -27,8 +31,8 @@ func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 }
 
 // gate is the judgement of PreEnqueue and PreFilter, from the cache. Until the pods
-// that were there are on the record it holds every pod of the profile. Then it goes by
-// the pod's name alone: an unclean record speaks for its name, and a pod that has lost
+// that were there are on the record it holds every pod of the profile, and until the
+// cache is filled every pod that a record could hold. Then it goes by the pod's name alone: an unclean record speaks for its name, and a pod that has lost
 // its owner, or never had one, may not run beside the old incarnation either. Last it
 // goes by the pod's volumes.
 func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
@@ -39,7 +43,8 @@ func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
 // judge is gate, and where alone the volumes in use of a pod that is not held can be
 // shared.
 func (pl *Holdfast) judge(seen *sight) (tenancy.Verdict, []sharedNode) {
-	if verdict := pl.arrival.gate(seen.pod); verdict.Held {
+	holdable := seen.named || len(tenancy.ClaimsOf(seen.pod)) > 0
+	if verdict := pl.arrival.gate(seen.pod, holdable); verdict.Held {
 		return verdict, nil
 	}
 	if pl.without.Has(Gate) {

@@ -37,12 +37,15 @@ type Shared struct {
 	// enough, because it stores an update before it tells its handlers.
 	tenancies cache.Indexer
 	indexed   error
+	// tenanciesFilled is closed once the cache of records has all that there were.
+	tenanciesFilled <-chan struct{}
 }
 
 // NewShared takes the cache of records from the dynamic informer factory that the
 // scheduler is given, and the real clock.
 func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFactory, adopted <-chan struct{}) *Shared {
-	tenancies, err := indexRecords(informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies")).Informer())
+	informer := informers.ForResource(v1alpha1.SchemeGroupVersion.WithResource("tenancies")).Informer()
+	tenancies, err := indexRecords(informer)
 	return &Shared{
 		Store:     s,
 		Adopted:   adopted,
@@ -50,6 +53,8 @@ func NewShared(s *store.Store, informers dynamicinformer.DynamicSharedInformerFa
 		feed:      newFeed(),
 		tenancies: tenancies,
 		indexed:   err,
+
+		tenanciesFilled: informer.HasSyncedChecker().Done(),
 	}
 }
 

@@ -61,6 +61,8 @@ const (
 	ReasonEnded Reason = "IncarnationEnded"
 	// ReasonNotAdopted holds: not every pod that ran when Holdfast came is on the record.
 	ReasonNotAdopted Reason = "NotAdopted"
+	// ReasonNotRead holds: the scheduler has just started and has not yet read the records.
+	ReasonNotRead Reason = "RecordsNotRead"
 	// ReasonUnreadable holds: the record contradicts itself or has an unknown phase.
 	ReasonUnreadable Reason = "RecordUnreadable"
 )
