@@ -71,13 +71,15 @@ func violations(run *report.Run, checker *check.Checker, log *check.Log, end che
 // noted when it comes.
 var troubling = []string{"stallWatch", "dropWatch", "refuse"}
 
-// ending is how the timeline ended: at is the end of the run.
+// ending is how the timeline ended: at is the end of the run. A lie of the storage lasts
+// until it has come true: a disk that is attached behind everybody's back keeps its pod
+// from every other node, and nothing in the cluster will ever detach it.
 func (p *steps) ending(at time.Time) check.Ending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end := check.Ending{At: at, Faults: p.lost, Quiet: p.zero}
 	until := at.Sub(p.zero)
-	lasts, ends := false, []time.Time{p.last}
+	lasts, ends := p.world.StorageLied(), []time.Time{p.last}
 	for _, f := range p.spans.faults(until) {
 		span := check.Span{From: p.zero.Add(f.From.Duration)}
 		if f.To == nil {

@@ -112,6 +112,7 @@ func (a *attacher) publish(ctx context.Context, handle, node string) error {
 		return err
 	}
 	if err := a.answers.await(ctx, call{class: d.class.Name, node: node, does: attaching}); errors.Is(err, errLies) {
+		a.ledger.liesAbout(handle, node)
 		return nil
 	} else if err != nil {
 		return err
@@ -126,6 +127,7 @@ func (a *attacher) unpublish(ctx context.Context, handle, node string) error {
 		return err
 	}
 	if err := a.answers.await(ctx, call{class: d.class.Name, node: node, does: detaching}); errors.Is(err, errLies) {
+		a.ledger.liesAbout(handle, node)
 		return nil
 	} else if err != nil {
 		return err

@@ -79,6 +79,11 @@ func (s *stage) askFor(pv *corev1.PersistentVolume, node string) error {
 	return err
 }
 
+// askNoMoreFor asks for the attachment's end.
+func (s *stage) askNoMoreFor(pv *corev1.PersistentVolume, node string) error {
+	return s.api.StorageV1().VolumeAttachments().Delete(s.ctx, attachmentName(pv, node), metav1.DeleteOptions{})
+}
+
 // attach asks for an attachment and waits for the storage to do it.
 func (s *stage) attach(pv *corev1.PersistentVolume, node string) error {
 	if err := s.askFor(pv, node); err != nil {

@@ -55,6 +55,15 @@ func TestStorageThatLiesHasDoneNothing(t *testing.T) {
 		if w := s.State().Writers; len(w) != 0 {
 			t.Errorf("writers %+v", w)
 		}
-		return nil
+		if !s.StorageLied() {
+			t.Error("nobody knows of the lie")
+		}
+		if err := s.storage("fencing", world.Work, ""); err != nil {
+			return err
+		}
+		if err := s.askNoMoreFor(pv, "a"); err != nil {
+			return err
+		}
+		return s.eventually(time.Minute, "it is detached, and the lie is none any more", func() bool { return !s.StorageLied() })
 	})
 }

@@ -23,8 +23,10 @@ type ledger struct {
 	processes map[processKey]Process
 	disks     map[string]disk
 	attached  map[attachment]bool
-	mounts    map[mount]mountState
-	told      State
+	// untrue are the attachments of which the storage has told a lie that still is one.
+	untrue map[attachment]bool
+	mounts map[mount]mountState
+	told   State
 	// attachLimits are how many disks the storage attaches to a node; absent: any
 	// number.
 	attachLimits map[string]int
@@ -81,6 +83,7 @@ func newLedger(observe Observer) *ledger {
 		processes: map[processKey]Process{},
 		disks:     map[string]disk{},
 		attached:  map[attachment]bool{},
+		untrue:    map[attachment]bool{},
 		mounts:    map[mount]mountState{},
 
 		attachLimits: map[string]int{},
@@ -176,6 +179,7 @@ func (l *ledger) attaches(handle, node string) (err error) {
 	l.change(func() {
 		if err = l.refuses(handle, node); err == nil {
 			l.attached[attachment{handle, node}] = true
+			delete(l.untrue, attachment{handle, node})
 		}
 	})
 	return err
@@ -239,7 +243,24 @@ func (l *ledger) reachable(node, handle string) bool {
 
 // detaches takes a disk from a node, whether or not it is mounted there.
 func (l *ledger) detaches(handle, node string) {
-	l.change(func() { delete(l.attached, attachment{handle, node}) })
+	l.change(func() {
+		delete(l.attached, attachment{handle, node})
+		delete(l.untrue, attachment{handle, node})
+	})
+}
+
+// liesAbout records that the storage has said of an attachment what is not so.
+func (l *ledger) liesAbout(handle, node string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.untrue[attachment{handle, node}] = true
+}
+
+// believed says whether a lie of the storage has not come true since.
+func (l *ledger) believed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.untrue) > 0
 }
 
 // isAttached says whether any node may use the disk.

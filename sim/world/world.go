@@ -164,6 +164,11 @@ func (w *World) Wait() { w.running.Wait() }
 // State returns the ground truth of now.
 func (w *World) State() State { return w.ledger.state() }
 
+// StorageLied tells whether the storage has said of an attachment what is still not so.
+// Nobody looks after such a disk: no VolumeAttachment tells of it, or one tells of a disk
+// that is not there, until it is attached or detached in truth.
+func (w *World) StorageLied() bool { return w.ledger.believed() }
+
 // Apply lets a fault happen, and returns when it has.
 func (w *World) Apply(ctx context.Context, f Fault) error {
 	if err := f.apply(ctx, w); err != nil {
