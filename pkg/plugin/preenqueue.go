@@ -32,9 +32,10 @@ func (pl *Holdfast) PreEnqueue(ctx context.Context, pod *v1.Pod) *fwk.Status {
 
 // gate is the judgement of PreEnqueue and PreFilter, from the cache. Until the pods
 // that were there are on the record it holds every pod of the profile, and until the
-// cache is filled every pod that a record could hold. Then it goes by the pod's name alone: an unclean record speaks for its name, and a pod that has lost
-// its owner, or never had one, may not run beside the old incarnation either. Last it
-// goes by the pod's volumes.
+// cache is filled every pod that a record could hold. Then it goes by the pod's name
+// alone: an unclean record speaks for its name, and a pod that has lost its owner, or
+// never had one, may not run beside the old incarnation either. Last it goes by the
+// pod's volumes.
 func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
 	verdict, _ := pl.judge(pl.look(pod))
 	return verdict
