@@ -293,7 +293,10 @@ func outcomes(n int, change func(o *campaign.Outcome)) []campaign.Outcome {
 	for i := range n {
 		o := campaign.Outcome{
 			Run: i, Scheduler: scenario.Holdfast, Ended: campaign.Played,
-			Bit: map[string]int{}, Met: map[string]int{"S1": 1, "S2": 1},
+			Bit: map[string]int{}, Met: map[string]int{},
+		}
+		for _, id := range []string{"S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "L1", "L2", "L3", "L4", "L5", "L6"} {
+			o.Met[id] = 1
 		}
 		for action, family := range map[string]string{
 			"crash": "node", "partition": "network", "restartKubelet": "kubelet", "refuse": "api",
@@ -328,6 +331,7 @@ func TestACampaignThatSaysNothingFails(t *testing.T) {
 			"no fault of the family operators ever bit",
 		},
 		"an invariant without anything to hold": {50, func(o *campaign.Outcome) { o.Met["S2"] = 0 }, "S2 never had anything to hold"},
+		"an invariant that no run tells of":     {50, func(o *campaign.Outcome) { delete(o.Met, "L5") }, "L5 never had anything to hold"},
 		"a violation": {
 			1, func(o *campaign.Outcome) { o.Broken = []campaign.Broken{{Invariant: "S2", By: "default/data-db-0"}} },
 			"S2 was broken in 1 run",

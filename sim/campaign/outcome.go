@@ -116,7 +116,7 @@ func (o *Outcome) read(s *scenario.Scenario, run *report.Run) {
 		o.Broken = append(o.Broken, Broken{Invariant: v.Invariant, By: v.By, Outside: v.Outside, From: v.From, Why: v.Why})
 	}
 	states := map[string]string{}
-	o.Met = map[string]int{"S1": 0, "S2": 0, stableConvergence: 0}
+	o.Met = map[string]int{}
 	for id, n := range run.Met {
 		o.Met[id] = n
 	}

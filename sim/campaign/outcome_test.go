@@ -62,7 +62,7 @@ func TestWhatIsCountedOfARun(t *testing.T) {
 		Bit:      map[string]int{"crash": 1},
 		HeldIn:   map[string]int{"node": 1},
 		Evidence: map[string]int{"KubeletConfirmed": 1, "Fenced": 1},
-		Met:      map[string]int{"S1": 2, "S2": 0, "S3": 4, "L4": 2},
+		Met:      map[string]int{"S1": 2, "S3": 4, "L4": 2},
 		Broken: []campaign.Broken{
 			{Invariant: "S1", By: "default/db-0", Outside: "Fenced"},
 			{Invariant: "L4", By: "default/db-1", From: *at(time.Hour), Why: "it is Held at the end"},
