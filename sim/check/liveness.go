@@ -1,6 +1,7 @@
 package check
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -212,19 +213,50 @@ func (l *Log) told(name string, pod *podState) bool {
 const rejudgedMax = 12
 
 // judgeRejudged is L3 as far as the log shows it: a write of the record of an identity
-// that was held before and is held still. A judgement that writes nothing is not seen.
+// that was held before and is held still. A judgement that writes nothing is not seen, and
+// one that has something new to go by is due, however often there is.
 func (l *Log) judgeRejudged(at time.Time, name string, before, after *v1alpha1.TenancyStatus) {
-	if l.rules.Profile == "" || !saysHeld(before) || !saysHeld(after) {
+	if l.rules.Profile == "" || !saysHeld(after) {
+		delete(l.rejudged, name)
+		return
+	}
+	shown, evidence := l.shown[name], l.evidenceOf(name, after)
+	l.shown[name] = evidence
+	if !saysHeld(before) {
 		delete(l.rejudged, name)
 		return
 	}
 	l.met[L3]++
+	if evidence != shown {
+		return
+	}
 	recent := slices.DeleteFunc(append(l.rejudged[name], at), func(t time.Time) bool { return at.Sub(t) >= time.Hour })
 	if len(recent) == rejudgedMax+1 {
 		l.breaks(L3, at, name, "", "its record was written more than 12 times in an hour while it was held")
 		recent = nil
 	}
 	l.rejudged[name] = recent
+}
+
+// evidenceOf is what the API shows of the identity's pod, and of the nodes on which its
+// incarnation may run, that a judgement could go by.
+func (l *Log) evidenceOf(name string, r *v1alpha1.TenancyStatus) string {
+	var shown []any
+	if pod := l.pods[name]; pod != nil {
+		shown = append(shown, pod.UID, pod.DeletionTimestamp, pod.Status.Phase, pod.Status.ContainerStatuses)
+	}
+	if r.Incarnation != nil {
+		for _, n := range r.Incarnation.Nodes {
+			if node := l.nodes[n.Name]; node != nil {
+				shown = append(shown, node.Name, node.UID, node.Status.NodeInfo.BootID, nodeReady(node), node.Spec.Taints)
+			}
+		}
+	}
+	evidence, err := json.Marshal(shown)
+	if err != nil {
+		panic(err) // It came as JSON or protobuf of the API.
+	}
+	return string(evidence)
 }
 
 // saysHeld says whether the record itself says that the identity is held.

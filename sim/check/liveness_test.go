@@ -58,7 +58,9 @@ func dying(second int) func(*corev1.Pod) {
 // heldRecord is web-0's record in doubt, with a reason if there is a message.
 func heldRecord(uid, message string) write {
 	return func(l *Log, at time.Time) {
-		status := v1alpha1.TenancyStatus{Phase: v1alpha1.InDoubt, Incarnation: &v1alpha1.Incarnation{PodUID: types.UID(uid)}}
+		status := v1alpha1.TenancyStatus{Phase: v1alpha1.InDoubt, Incarnation: &v1alpha1.Incarnation{
+			PodUID: types.UID(uid), Nodes: []v1alpha1.CandidateNode{{Name: "a"}},
+		}}
 		if message != "" {
 			status.Conditions = []metav1.Condition{{Type: v1alpha1.HeldCondition, Reason: v1alpha1.HeldByGuard, Status: metav1.ConditionTrue, Message: message}}
 		}
@@ -118,6 +120,13 @@ func TestWhatIsDue(t *testing.T) {
 		all := then(1, aLife, heldRecord("u1", "no proof"))
 		for i := range n {
 			all = append(all, then(10+i*60, heldRecord("u1", "no proof"))...)
+		}
+		return all
+	}
+	flaps := func(n int) []timed {
+		all := then(1, aLife, heldRecord("u1", "no proof"))
+		for i := range n {
+			all = append(all, then(10+i*60, aNode("a", []corev1.ConditionStatus{corev1.ConditionTrue, corev1.ConditionUnknown}[i%2]), heldRecord("u1", "no proof"))...)
 		}
 		return all
 	}
@@ -231,8 +240,9 @@ func TestWhatIsDue(t *testing.T) {
 		"a replacement is L1's, also beside a hold": {
 			story: append(then(1, ready, aLife), then(10, isReplaced)...), end: 41, want: []Invariant{L1}, unmet: []Invariant{L5},
 		},
-		"thirteen re-judgements in an hour": {story: spin(13), end: 3600, want: []Invariant{L3}},
-		"twelve re-judgements in an hour":   {story: spin(12), end: 3600, met: []Invariant{L3}},
+		"thirteen re-judgements in an hour":             {story: spin(13), end: 3600, want: []Invariant{L3}},
+		"twelve re-judgements in an hour":               {story: spin(12), end: 3600, met: []Invariant{L3}},
+		"a node that comes and goes is judged as often": {story: flaps(20), end: 3600, met: []Invariant{L3}},
 		"a hold by the guard that says nothing": {
 			story: then(1, aLife, aPod(0, "u1", kept, on("a"), dying(10)), heldRecord("u1", "")), end: 71, want: []Invariant{L6}, met: []Invariant{L6},
 		},
