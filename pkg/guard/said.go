@@ -12,8 +12,9 @@ import (
 // restateAfter is after how long a guard says once more why it holds, if another one has
 // said otherwise meanwhile. While two lead, as when one does not know yet that it no longer
 // does, their watches may show different things: each would write over the other's words
-// as soon as it saw them, for ever and as fast as the API server takes it.
-const restateAfter = time.Minute
+// as soon as it saw them, for ever and as fast as the API server takes it. Two who repeat
+// themselves so seldom write a record twelve times in an hour, which L3 allows.
+const restateAfter = 10 * time.Minute
 
 // saidMax bounds how many incarnations are remembered of which something was said. One
 // that is forgotten is spoken of at once.
@@ -38,8 +39,8 @@ func (s *said) put(uid types.UID, w words) {
 	s.recent.put(uid, w)
 }
 
-// wait is how long not to say so: not at all unless the record has another's words since
-// this guard has last spoken, and that was a short while ago.
+// wait is how long not to say so: not at all unless the guard would repeat itself against
+// another's words, and has last spoken a short while ago.
 func (s *said) wait(uid types.UID, record *v1alpha1.Tenancy, by, message string, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,6 +48,8 @@ func (s *said) wait(uid types.UID, record *v1alpha1.Tenancy, by, message string,
 	stands := heldCondition(record)
 	switch {
 	case !spoke || !wasHeld(record):
+		return 0
+	case last.by != by || last.message != message: // It is news.
 		return 0
 	case stands.Reason == last.by && stands.Message == last.message: // Nobody else spoke.
 		return 0

@@ -17,7 +17,7 @@ func TestTwoGuardsDoNotTakeTurnsForEver(t *testing.T) {
 		sees string
 	}{{newSaid(), "it is not ready"}, {newSaid(), "it is silent"}}
 	writes := 0
-	for end := now.Add(10 * time.Minute); now.Before(end); now = now.Add(time.Second) {
+	for end := now.Add(time.Hour); now.Before(end); now = now.Add(time.Second) {
 		for _, g := range guards {
 			if g.said.wait("uid", record, v1alpha1.HeldByGuard, g.sees, now) == 0 && heldCondition(record).Message != g.sees {
 				record = heldRecord(v1alpha1.HeldByGuard, g.sees)
@@ -26,8 +26,20 @@ func TestTwoGuardsDoNotTakeTurnsForEver(t *testing.T) {
 			}
 		}
 	}
-	if most := 2 * (1 + int(10*time.Minute/restateAfter)); writes > most || writes < 2 {
-		t.Errorf("%d writes in ten minutes, want 2 to %d", writes, most)
+	if writes > 12 || writes < 4 {
+		t.Errorf("%d writes in an hour, want 4 to 12 (L3)", writes)
+	}
+}
+
+func TestAGuardSaysAtOnceWhatIsNewAlsoAgainstAnother(t *testing.T) {
+	s, now := newSaid(), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s.put("uid", words{v1alpha1.HeldByGuard, "it is silent", now})
+	others := heldRecord(v1alpha1.HeldByGuard, "it is not ready")
+	if wait := s.wait("uid", others, v1alpha1.HeldByGuard, "it is silent", now.Add(time.Minute)); wait != restateAfter-time.Minute {
+		t.Errorf("it repeats itself after %s", wait)
+	}
+	if wait := s.wait("uid", others, v1alpha1.HeldByGuard, "it is fenced too early", now.Add(time.Minute)); wait != 0 {
+		t.Errorf("news waits %s", wait)
 	}
 }
 
