@@ -68,6 +68,9 @@ func (x *bench) attempts(tb testing.TB, pod *v1.Pod) int {
 func BenchmarkHeld(b *testing.B) {
 	const held, ordinary, pairs, clusters = 2_000, 5_000, 40, 3
 	b.Run(fmt.Sprintf("held=%d/%s", held, nodesOf(1_000)), func(b *testing.B) {
+		if *sideFlag == sideA.String() {
+			b.Skip("both clusters are of side B")
+		}
 		for b.Loop() {
 			var ratios []float64
 			var attempts int
