@@ -51,9 +51,7 @@ func (s *said) wait(uid types.UID, record *v1alpha1.Tenancy, by, message string,
 		return 0
 	case last.by != by || last.message != message: // It is news.
 		return 0
-	case stands.Reason == last.by && stands.Message == last.message: // Nobody else spoke.
-		return 0
-	case stands.Reason == by && stands.Message == message: // Nothing is to be written.
+	case stands.Reason == by && stands.Message == message: // Nobody else spoke since.
 		return 0
 	}
 	return max(0, last.at.Add(restateAfter).Sub(now))
