@@ -159,8 +159,9 @@ func containersOf(pod *v1.Pod) Containers {
 			return ContainersUnknown
 		}
 	}
+	mayWait := !initialized(pod)
 	for _, c := range pod.Spec.Containers {
-		if !isStopped(c.Name, pod.Status.ContainerStatuses, !initialized(pod)) {
+		if !isStopped(c.Name, pod.Status.ContainerStatuses, mayWait) {
 			return ContainersUnknown
 		}
 	}
