@@ -73,12 +73,12 @@ func isClosed(c <-chan struct{}) bool {
 
 // gate holds a pod until the arrival is over, and remembers to wake it. A pod that no
 // record can hold waits for no cache.
-func (a *arrival) gate(pod *v1.Pod, holdable bool) tenancy.Verdict {
+func (a *arrival) gate(pod *v1.Pod, holdable func() bool) tenancy.Verdict {
 	verdict := tenancy.Verdict{}
 	switch {
 	case !a.isOver():
 		verdict = notAdopted
-	case holdable && !a.isFilled():
+	case !a.isFilled() && holdable():
 		verdict = notRead
 	default:
 		return verdict

@@ -44,8 +44,7 @@ func (pl *Holdfast) gate(pod *v1.Pod) tenancy.Verdict {
 // judge is gate, and where alone the volumes in use of a pod that is not held can be
 // shared.
 func (pl *Holdfast) judge(seen *sight) (tenancy.Verdict, []sharedNode) {
-	holdable := seen.named || len(tenancy.ClaimsOf(seen.pod)) > 0
-	if verdict := pl.arrival.gate(seen.pod, holdable); verdict.Held {
+	if verdict := pl.arrival.gate(seen.pod, seen.holdable); verdict.Held {
 		return verdict, nil
 	}
 	if pl.without.Has(Gate) {

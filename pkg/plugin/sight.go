@@ -6,6 +6,7 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/reach"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy"
 )
 
 // sight is what the caches say that bears on a pod. A hook looks once and judges by
@@ -35,6 +36,9 @@ func (pl *Holdfast) look(pod *v1.Pod) *sight {
 	}
 	return s
 }
+
+// holdable tells whether a record can hold the pod: by its name or by its volumes.
+func (s *sight) holdable() bool { return s.named || len(tenancy.ClaimsOf(s.pod)) > 0 }
 
 // lookAtVolumes reads the pod's claims, and who else uses the volumes.
 func (s *sight) lookAtVolumes() {
