@@ -31,7 +31,7 @@ func CompareGolden(want, got string, tolerance time.Duration) (diff string) {
 		tolerance = stated
 	}
 	a, b := goldenLines(want), goldenLines(got)
-	if slices.ContainsFunc(strings.Split(goldenTop(want), "\n"), func(l string) bool { return strings.HasPrefix(l, chanceMark) }) {
+	if strings.Contains("\n"+goldenTop(want), "\n"+chanceMark) {
 		forgetNodes(a)
 		forgetNodes(b)
 	}
