@@ -220,22 +220,30 @@ func (l *Log) judgeRejudged(at time.Time, name string, before, after *v1alpha1.T
 		delete(l.rejudged, name)
 		return
 	}
-	shown, evidence := l.shown[name], l.evidenceOf(name, after)
-	l.shown[name] = evidence
-	if !saysHeld(before) {
-		delete(l.rejudged, name)
+	evidence := l.evidenceOf(name, after)
+	r := l.rejudged[name]
+	if r == nil || !saysHeld(before) {
+		l.rejudged[name] = &rejudged{evidence: evidence}
 		return
 	}
 	l.met[L3]++
-	if evidence != shown {
+	if evidence != r.evidence {
+		r.evidence = evidence
 		return
 	}
-	recent := slices.DeleteFunc(append(l.rejudged[name], at), func(t time.Time) bool { return at.Sub(t) >= time.Hour })
-	if len(recent) == rejudgedMax+1 {
+	r.writes = slices.DeleteFunc(append(r.writes, at), func(t time.Time) bool { return at.Sub(t) >= time.Hour })
+	if len(r.writes) == rejudgedMax+1 {
 		l.breaks(L3, at, name, "", "its record was written more than 12 times in an hour while it was held")
-		recent = nil
+		r.writes = nil
 	}
-	l.rejudged[name] = recent
+}
+
+// rejudged is how often a hold was judged anew.
+type rejudged struct {
+	// evidence is what the latest judgement had to go by.
+	evidence string
+	// writes are those of the last hour that had nothing new.
+	writes []time.Time
 }
 
 // evidenceOf is what the API shows of the identity's pod, and of the nodes on which its

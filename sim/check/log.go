@@ -78,10 +78,8 @@ type Log struct {
 	// stale are the watches that are stopped or late, and staleSpans when any was.
 	stale      map[string]bool
 	staleSpans []Span
-	// rejudged are the latest writes of each record while it was held.
-	rejudged map[string][]time.Time
-	// shown is what the latest of them had to go by.
-	shown map[string]string
+	// rejudged has the holds that stand.
+	rejudged map[string]*rejudged
 	// announced are the pods that an event calls held; bornHeld those held from the first.
 	announced, bornHeld map[types.UID]bool
 	// gated are the pods that were held from the first, whoever could see it; tried are
@@ -136,7 +134,7 @@ func NewLog() *Log {
 		nodes: map[string]*corev1.Node{}, csiNodes: map[string]*storagev1.CSINode{},
 		volumes: map[string]*corev1.PersistentVolume{}, claims: map[string]*corev1.PersistentVolumeClaim{},
 		attachments: map[string]*storagev1.VolumeAttachment{}, sets: map[string]*appsv1.StatefulSet{},
-		met: map[Invariant]int{}, open: map[string]*wait{}, stale: map[string]bool{}, rejudged: map[string][]time.Time{}, shown: map[string]string{},
+		met: map[Invariant]int{}, open: map[string]*wait{}, stale: map[string]bool{}, rejudged: map[string]*rejudged{},
 		announced: map[types.UID]bool{}, bornHeld: map[types.UID]bool{}, excusedAt: map[string]time.Time{},
 		heldFrom: map[types.UID]time.Time{}, heldLong: map[types.UID]bool{},
 		gated: map[types.UID]bool{}, tried: map[types.UID]bool{},
