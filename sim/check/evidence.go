@@ -61,17 +61,32 @@ func (l *Log) judgeRecord(at time.Time, name string, before, after *v1alpha1.Ten
 	}
 	l.meets(S3)
 	l.over[after.Incarnation.PodUID] = true
-	if why := unnamed(after); why != "" {
+	if why := unnamed(after, l.candidates(name, after.Incarnation)); why != "" {
 		l.breaks(S3, at, name, "", why)
 	}
 }
 
+// candidates are the nodes on the record that the incarnation may have run on: those on
+// which a bind was tried, or the one that it turned out to be bound to.
+func (l *Log) candidates(name string, inc *v1alpha1.Incarnation) []v1alpha1.CandidateNode {
+	for _, pod := range l.earlier[name] {
+		if pod.UID == inc.PodUID && pod.bound {
+			return slices.DeleteFunc(slices.Clone(inc.Nodes), func(n v1alpha1.CandidateNode) bool { return n.Name != pod.Spec.NodeName })
+		}
+	}
+	return inc.Nodes
+}
+
 // unnamed says what the evidence should name and does not; empty: nothing.
-func unnamed(r *v1alpha1.TenancyStatus) string {
+func unnamed(r *v1alpha1.TenancyStatus, candidates []v1alpha1.CandidateNode) string {
 	if r.Evidence == nil || r.Evidence.PodUID != r.Incarnation.PodUID {
 		return "it was released by evidence that does not name it"
 	}
-	for _, n := range r.Incarnation.Nodes {
+	ofNodes := []v1alpha1.EvidenceKind{v1alpha1.Rebooted, v1alpha1.Fenced, v1alpha1.NodeRemoved}
+	if len(candidates) == 0 && slices.Contains(ofNodes, r.Evidence.Kind) {
+		return "it was released by what became of its node, and the record does not have that node"
+	}
+	for _, n := range candidates {
 		switch r.Evidence.Kind {
 		case v1alpha1.Rebooted:
 			if n.UID == "" || len(n.BootIDs) == 0 || len(n.LaterBootIDs) < 2 {

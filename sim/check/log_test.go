@@ -89,6 +89,12 @@ func candidate(name string) v1alpha1.CandidateNode {
 	return v1alpha1.CandidateNode{Name: name, UID: types.UID("uid-" + name)}
 }
 
+func removed(name string) v1alpha1.CandidateNode {
+	n := candidate(name)
+	n.Removal = &v1alpha1.NodeRemoval{Ground: v1alpha1.InstanceGone}
+	return n
+}
+
 func evidence(kind v1alpha1.EvidenceKind, uid string) *v1alpha1.Evidence {
 	return &v1alpha1.Evidence{Kind: kind, PodUID: types.UID(uid)}
 }
@@ -191,6 +197,18 @@ func TestWhatTheWritesShow(t *testing.T) {
 		},
 		"one later boot is not two": {
 			rules: none, story: story(aLife, record(v1alpha1.Over, "u1", evidence(v1alpha1.Rebooted, "u1"), rebooted)), want: []Invariant{S3},
+		},
+		"a removal of the node that it was bound to, and not of one on which a bind was tried": {
+			rules: none, met: []Invariant{S3},
+			story: story(aLife, record(v1alpha1.Over, "u1", evidence(v1alpha1.NodeRemoved, "u1"), candidate("b"), removed("a"))),
+		},
+		"a removal of a node on which a bind was tried, and not of its own": {
+			rules: none, want: []Invariant{S3},
+			story: story(aLife, record(v1alpha1.Over, "u1", evidence(v1alpha1.NodeRemoved, "u1"), removed("b"), candidate("a"))),
+		},
+		"a fence of a node that the record does not have": {
+			rules: none, want: []Invariant{S3},
+			story: story(aLife, record(v1alpha1.Over, "u1", evidence(v1alpha1.Fenced, "u1"), candidate("b"))),
 		},
 		"the finalizer goes without a release": {
 			rules: none, story: story(aLife, aPod(0, "u1", on("a"))), want: []Invariant{S4},
