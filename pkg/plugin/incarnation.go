@@ -6,6 +6,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/klog/v2"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 	"github.com/holdfast-dev/holdfast/pkg/fence"
@@ -20,6 +22,9 @@ func (pl *Holdfast) incarnation(ctx context.Context, pod *v1.Pod, nodeName strin
 	if err != nil {
 		return v1alpha1.Incarnation{}, fmt.Errorf("node %s: %w", nodeName, err)
 	}
+	if err := evicts(ctx, node, pod); err != nil {
+		return v1alpha1.Incarnation{}, err
+	}
 	volumes, err := pl.volumes(pod)
 	if err != nil {
 		return v1alpha1.Incarnation{}, err
@@ -29,6 +34,20 @@ func (pl *Holdfast) incarnation(ctx context.Context, pod *v1.Pod, nodeName strin
 		candidate.BootIDs = []string{boot}
 	}
 	return v1alpha1.Incarnation{PodUID: pod.UID, Nodes: []v1alpha1.CandidateNode{candidate}, Volumes: volumes}, nil
+}
+
+// evicts is the error of a bind to a node that would evict the pod at once, which the
+// scheduler's copy does not show yet. On a fenced node that is the pod's end, and with it
+// a proof: its set would make the next one, and all of that would go round as fast as the
+// API server lets it, until the watch of nodes catches up.
+func evicts(ctx context.Context, node *v1.Node, pod *v1.Pod) error {
+	// With comparison operators: a toleration that has one is there only where they count.
+	taint, evicts := corev1.FindMatchingUntoleratedTaint(klog.FromContext(ctx), node.Spec.Taints, pod.Spec.Tolerations,
+		func(t *v1.Taint) bool { return t.Effect == v1.TaintEffectNoExecute }, true)
+	if !evicts {
+		return nil
+	}
+	return fmt.Errorf("node %s has the taint %s by now, which pod %s/%s does not tolerate", node.Name, taint.ToString(), pod.Namespace, pod.Name)
 }
 
 // volumes has the pod's claims. The cache is as good as a live read here:
