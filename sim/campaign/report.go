@@ -59,6 +59,8 @@ type Side struct {
 	Steps   int             `json:"steps"`
 	// NotPlayed are the steps of which nothing came.
 	NotPlayed int `json:"notPlayed"`
+	// Unprovable are the ordinals of which L4 asked nothing, as they wait for a human.
+	Unprovable int `json:"unprovable"`
 	// Families by name.
 	Families map[string]FamilyCount `json:"families"`
 	// Bit, Evidence and Met are those of Outcome, added up.
@@ -150,6 +152,7 @@ func (s *Side) countPlayed(o *Outcome) {
 	s.Wall.Duration += o.Wall.Duration
 	s.Steps += o.Steps
 	s.NotPlayed += o.NotPlayed
+	s.Unprovable += o.Unprovable
 	for _, name := range o.Families {
 		f := s.Families[name]
 		f.Runs++
@@ -249,6 +252,7 @@ func (s *Side) merge(o *Side) {
 	s.Virtual.Duration += o.Virtual.Duration
 	s.Wall.Duration += o.Wall.Duration
 	s.Steps, s.NotPlayed = s.Steps+o.Steps, s.NotPlayed+o.NotPlayed
+	s.Unprovable += o.Unprovable
 	s.TwiceRuns, s.NotListed = s.TwiceRuns+o.TwiceRuns, s.NotListed+o.NotListed
 	for name, n := range o.Families {
 		f := s.Families[name]

@@ -45,6 +45,9 @@ func (s *Side) text(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "  S1 or S2 broke in   %s (%.0f %%)\n", runs(s.TwiceRuns), share)
 	fmt.Fprintf(b, "  had to be held      %s\n", countWords(s.Met))
+	if s.Unprovable > 0 {
+		fmt.Fprintf(b, "  wait for a human    %d ordinals at the end, whose kubelets had lost track of a container\n", s.Unprovable)
+	}
 	if len(s.Evidence) > 0 {
 		fmt.Fprintf(b, "  over by             %s\n", countWords(s.Evidence))
 	}

@@ -72,6 +72,8 @@ type incarnation struct {
 	running  bool
 	// isReady is what the API says.
 	isReady bool
+	// unlocated: its kubelet says of a container that it could not be located.
+	unlocated bool
 	// over: it was told that its record has it as over.
 	over bool
 }
@@ -267,7 +269,14 @@ func (o *observer) podSeen(pod *corev1.Pod) {
 		o.of(i, report.DeletionAsked, "")
 	}
 	i.isReady = podReady(pod)
+	i.unlocated = slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.State.Terminated != nil && c.State.Terminated.Reason == reasonStatusUnknown
+	})
 }
+
+// reasonStatusUnknown is the kubelet's ContainerReasonStatusUnknown (pkg/kubelet/container/
+// runtime.go).
+const reasonStatusUnknown = "ContainerStatusUnknown"
 
 func (o *observer) podGone(pod *corev1.Pod) {
 	o.witness.podGone(pod, o.now())

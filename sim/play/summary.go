@@ -38,6 +38,7 @@ func (o *observer) summarise(run *report.Run, truth []check.OrdinalTruth) {
 		t := byName[x.name]
 		r := report.Ordinal{
 			Name: x.name, State: string(x.state()),
+			Unprovable:   x.held && x.current != nil && x.current.unlocated,
 			Incarnations: t.Incarnations, Nodes: t.Nodes,
 			AttemptsWhileHeld: o.attemptsWhileHeld(x),
 		}

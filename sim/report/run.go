@@ -163,6 +163,10 @@ type Ordinal struct {
 	Name string `json:"name"`
 	// State at the end: Running, Held, Pending or Absent.
 	State string `json:"state"`
+	// Unprovable: it is held, and the last word of its kubelet is that it could not locate
+	// a container (ContainerStatusUnknown). What is left as proof is a boot of the machine;
+	// else it takes a human (docs/kubernetes-facts.md §10, H25).
+	Unprovable bool `json:"unprovable,omitempty"`
 	// Incarnations that had a running process.
 	Incarnations int `json:"incarnations"`
 	// Nodes it ran on, in order of first start.
