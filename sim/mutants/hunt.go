@@ -18,8 +18,12 @@ import (
 
 // hunt is how mutants are looked for.
 type hunt struct {
-	program *program
-	stories []story
+	program  *program
+	packages *packages
+	stories  []story
+	// survivors: scenarios are played for the mutants, too, of which the list says why none
+	// notices.
+	survivors bool
 	// named: only the stories that are named for a mutant are played.
 	named bool
 	// runs of a campaign are drawn from seed for a mutant that no story notices.
@@ -36,8 +40,10 @@ type hunt struct {
 // Catch is what came of one mutant.
 type Catch struct {
 	Mutant Mutant
-	// By is the story, or the run of the campaign; empty: it survived.
+	// By is the story, or the run of the campaign; empty: no scenario noticed.
 	By string
+	// ByTests: the tests of its package noticed, and Failed are those that did.
+	ByTests bool
 	// Broken are invariants that broke inside the trust boundary; where there are none,
 	// Failed has the checks of the story that failed.
 	Broken, Failed []string
@@ -52,17 +58,35 @@ type Catch struct {
 	Plays int
 }
 
-// of plays until something notices the mutant.
+// of looks until something notices the mutant: scenarios, if the list does not say that
+// none will, and where it does the tests of its package.
 func (h *hunt) of(ctx context.Context, m Mutant) (*Catch, error) {
 	c := &Catch{Mutant: m}
+	if m.Survives == "" || h.survivors {
+		if err := h.byScenarios(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if m.Survives == "" || c.By != "" {
+		return c, ctx.Err()
+	}
+	var err error
+	c.Failed, err = h.packages.notice(ctx, m)
+	c.ByTests = len(c.Failed) > 0
+	return c, err
+}
+
+// byScenarios plays stories, and then runs of a campaign.
+func (h *hunt) byScenarios(ctx context.Context, c *Catch) error {
+	m := c.Mutant
 	all, err := h.inOrder(m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i, s := range all {
 		none := h.program.withNone(ctx, s.file)
 		if none.err != nil {
-			return nil, fmt.Errorf("story %s: %w", s.name, none.err)
+			return fmt.Errorf("story %s: %w", s.name, none.err)
 		}
 		if !slices.Contains(none.reached, m.Name) {
 			continue
@@ -71,13 +95,13 @@ func (h *hunt) of(ctx context.Context, m Mutant) (*Catch, error) {
 		c.Plays++
 		if h.caught(ctx, c, s.file) {
 			c.By, c.Named = s.name, i < len(m.Stories)
-			return c, h.shrink(ctx, c, s.file)
+			return h.shrink(ctx, c, s.file)
 		}
 	}
 	for run := range h.runs {
 		file, err := h.drawn(run)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		none := h.program.withNone(ctx, file)
 		if none.err != nil || !slices.Contains(none.reached, m.Name) {
@@ -86,10 +110,10 @@ func (h *hunt) of(ctx context.Context, m Mutant) (*Catch, error) {
 		c.Plays++
 		if h.caught(ctx, c, file) {
 			c.By = fmt.Sprintf("campaign, seed %d, run %d", h.seed, run)
-			return c, h.shrink(ctx, c, file)
+			return h.shrink(ctx, c, file)
 		}
 	}
-	return c, ctx.Err()
+	return ctx.Err()
 }
 
 // drawn writes the plan of one run of the campaign.

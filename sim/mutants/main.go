@@ -5,6 +5,10 @@
 //	go run ./sim/mutants -bugs       every hazard of hazards.yaml is found again
 //	go run ./sim/mutants -only NAME  that mutant, or with -bugs that hazard
 //
+// Of a mutant that no scenario notices the list says why. Then the tests of the package
+// that it edits are asked, and with -survivors all scenarios first, which takes minutes
+// for each.
+//
 // One build has all mutants, each behind a switch that the environment sets; the switches
 // are in the build's overlay and not in the tree. The table goes to the standard output.
 // It exits with 1 if a mutant survives of which the list does not say why, or a hazard is
@@ -50,6 +54,7 @@ func main() {
 // options are the flags.
 type options struct {
 	bugs, named     bool
+	survivors       bool
 	reached         bool
 	only, program   string
 	write           string
@@ -65,6 +70,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.BoolVar(&o.bugs, "bugs", false, "find the hazards again instead")
 	flags.StringVar(&o.only, "only", "", "only those of these `names`, with commas")
 	flags.BoolVar(&o.named, "named", false, "play only the stories that are named for a mutant, and pass over mutants without one")
+	flags.BoolVar(&o.survivors, "survivors", false, "play all scenarios for a mutant, too, of which the list says why none notices")
 	flags.BoolVar(&o.reached, "reached", false, "print instead for each story in which mutants something could change")
 	flags.StringVar(&o.program, "program", "", "a `file` with the build that an earlier call kept there; it is built if it is not there")
 	flags.StringVar(&o.write, "write", "", "write the overlay to this `folder` instead, for go test -overlay of a package whose own tests should notice, and print the file")
@@ -107,7 +113,11 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // Of temporary files nothing more can be said.
-	path, err := build(ctx, top, work, o.program, mutants)
+	overlay, err := writtenOverlay(top, filepath.Join(work, "overlay"), mutants)
+	if err != nil {
+		return err
+	}
+	path, err := build(ctx, top, work, o.program, overlay)
 	if err != nil {
 		return err
 	}
@@ -119,8 +129,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		o.runs = 0
 	}
 	h := &hunt{
-		program: &program{path: path, limit: o.limit, sound: map[string]*sound{}},
-		stories: all, named: o.named, seed: o.seed, runs: o.runs, tries: o.tries, shrinking: o.shrinkin, work: work,
+		program:  &program{path: path, limit: o.limit, sound: map[string]*sound{}},
+		packages: &packages{top: top, overlay: overlay, work: work, limit: o.limit, built: map[string]*builtTests{}},
+		stories:  all, survivors: o.survivors, named: o.named, seed: o.seed, runs: o.runs, tries: o.tries, shrinking: o.shrinkin, work: work,
 	}
 	if o.bugs {
 		return findBugs(ctx, h, wantedHazards, o, out, errOut)
@@ -145,11 +156,7 @@ func writeOverlay(top, folder string, mutants []Mutant, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	o, err := newOverlay(top, mutants)
-	if err != nil {
-		return err
-	}
-	file, err := o.write(folder)
+	file, err := writtenOverlay(top, folder, mutants)
 	if err != nil {
 		return err
 	}
@@ -157,8 +164,16 @@ func writeOverlay(top, folder string, mutants []Mutant, out io.Writer) error {
 	return err
 }
 
+func writtenOverlay(top, folder string, mutants []Mutant) (file string, err error) {
+	o, err := newOverlay(top, mutants)
+	if err != nil {
+		return "", err
+	}
+	return o.write(folder)
+}
+
 // build builds the program that has every mutant, or takes the one that is kept.
-func build(ctx context.Context, top, work, keep string, mutants []Mutant) (string, error) {
+func build(ctx context.Context, top, work, keep, overlay string) (string, error) {
 	if keep == "" {
 		keep = filepath.Join(work, "holdfast")
 	} else if _, err := os.Stat(keep); err == nil {
@@ -168,15 +183,7 @@ func build(ctx context.Context, top, work, keep string, mutants []Mutant) (strin
 	if err != nil {
 		return "", err
 	}
-	o, err := newOverlay(top, mutants)
-	if err != nil {
-		return "", err
-	}
-	file, err := o.write(filepath.Join(work, "overlay"))
-	if err != nil {
-		return "", err
-	}
-	c := exec.CommandContext(ctx, "go", "build", "-overlay", file, "-ldflags", "-s -w", "-o", path, "./cmd/holdfast")
+	c := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-ldflags", "-s -w", "-o", path, "./cmd/holdfast")
 	c.Dir = top
 	if said, err := c.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build -overlay: %w\n%s", err, said)
@@ -218,14 +225,7 @@ func huntMutants(ctx context.Context, h *hunt, mutants []Mutant, o options, out,
 			return fmt.Errorf("mutant %s: %w", mutants[i].Name, err)
 		}
 		catches[i] = c
-		by := fmt.Sprintf("survives; it could change something in %d stories", c.Reached)
-		if c.By != "" {
-			by = fmt.Sprintf("caught by %s: %s (%d steps, made smaller %d)", c.By, c.noticed(), c.Steps, c.Small)
-		}
-		if c.By != "" && !c.Named && len(c.Mutant.Stories) > 0 {
-			by += ", and not by what is named for it"
-		}
-		fmt.Fprintf(errOut, "%d of %d, %s, %s: %s\n", i+1, len(mutants), c.Mutant.Name, time.Since(began).Round(time.Second), by)
+		fmt.Fprintf(errOut, "%d of %d, %s, %s: %s\n", i+1, len(mutants), c.Mutant.Name, time.Since(began).Round(time.Second), c)
 		return nil
 	})
 	if err != nil {

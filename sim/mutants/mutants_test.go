@@ -5,8 +5,10 @@ import (
 	"go/token"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTheListsFitTheTree keeps the lists from rotting: every text that is to be replaced
@@ -66,6 +68,35 @@ func TestWhatIsEditedCompiles(t *testing.T) {
 	c.Dir = top
 	if said, err := c.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+// A mutant that no story notices is one for the tests of its package, which must pass
+// with none on.
+func TestTheTestsOfAPackageNotice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it compiles tests")
+	}
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutants := slices.DeleteFunc(listed(t), func(m Mutant) bool { return packageOf(m) != "pkg/order" })
+	overlay, err := writtenOverlay(top, t.TempDir(), mutants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &packages{top: top, overlay: overlay, work: t.TempDir(), limit: time.Minute, built: map[string]*builtTests{}}
+	i := slices.IndexFunc(mutants, func(m Mutant) bool { return m.Survives != "" })
+	if i < 0 {
+		t.Fatal("pkg/order has no mutant that survives all stories")
+	}
+	failed, err := p.notice(t.Context(), mutants[i])
+	if err != nil || len(failed) == 0 {
+		t.Errorf("%s: %q fail, error %v", mutants[i].Name, failed, err)
+	}
+	if failed, err := p.notice(t.Context(), Mutant{Name: "no-such-edit", File: mutants[i].File}); err != nil || len(failed) > 0 {
+		t.Errorf("without an edit %q fail, error %v", failed, err)
 	}
 }
 

@@ -14,6 +14,8 @@ func writeMutants(out io.Writer, catches []*Catch) error {
 	for _, c := range catches {
 		by, steps, small := c.By, fmt.Sprint(c.Steps), fmt.Sprint(c.Small)
 		switch {
+		case c.ByTests:
+			by, steps, small = "the tests of "+packageOf(c.Mutant)+"; no story: "+c.Mutant.Survives, "", ""
 		case c.By == "" && c.Mutant.Survives != "":
 			by, steps, small = "survives: "+c.Mutant.Survives, "", ""
 		case c.By == "":
@@ -23,8 +25,8 @@ func writeMutants(out io.Writer, catches []*Catch) error {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", c.Mutant.Name, cell(c.Mutant.Breaks), cell(by), cell(c.noticed()), steps, small)
 	}
-	caught, small := tally(catches)
-	fmt.Fprintf(&b, "\n%d of %d mutants caught.", caught, len(catches))
+	caught, byTests, small := tally(catches)
+	fmt.Fprintf(&b, "\n%d of %d mutants caught by scenarios, %d by the tests of their packages alone.", caught, len(catches), byTests)
 	if len(small) > 0 {
 		fmt.Fprintf(&b, " Median of what was made smaller: %d steps, the largest %d.", small[len(small)/2], small[len(small)-1])
 	}
@@ -33,9 +35,13 @@ func writeMutants(out io.Writer, catches []*Catch) error {
 	return err
 }
 
-// tally is how many were caught, and to how many steps their scenarios came down, sorted.
-func tally(catches []*Catch) (caught int, small []int) {
+// tally is how many were caught by scenarios, how many by tests alone, and to how many
+// steps the scenarios came down, sorted.
+func tally(catches []*Catch) (caught, byTests int, small []int) {
 	for _, c := range catches {
+		if c.ByTests {
+			byTests++
+		}
 		if c.By == "" {
 			continue
 		}
@@ -45,7 +51,22 @@ func tally(catches []*Catch) (caught int, small []int) {
 		}
 	}
 	slices.Sort(small)
-	return caught, small
+	return caught, byTests, small
+}
+
+// String tells of the catch in a line.
+func (c *Catch) String() string {
+	switch {
+	case c.ByTests:
+		return fmt.Sprintf("caught by the tests of %s: %s", packageOf(c.Mutant), c.noticed())
+	case c.By == "":
+		return fmt.Sprintf("survives; it could change something in %d stories", c.Reached)
+	}
+	by := fmt.Sprintf("caught by %s: %s (%d steps, made smaller %d)", c.By, c.noticed(), c.Steps, c.Small)
+	if !c.Named && len(c.Mutant.Stories) > 0 {
+		by += ", and not by what is named for it"
+	}
+	return by
 }
 
 // noticed is what failed: invariants before checks, and of these the first.
