@@ -45,7 +45,8 @@ func (l *Log) dueOf(at time.Time, name string, pod *podState) []wait {
 func (l *Log) dueOfUnbound(name string, pod *podState) []wait {
 	ofSet := ownerSet(pod.Pod) != ""
 	r := l.records[name]
-	replaces := ofSet && l.wasBound(name, pod)
+	// Without a record nobody knows that it ever was bound: it waits for its turn again.
+	replaces := ofSet && l.wasBound(name, pod) && (r != nil || l.itsTurn(name, pod))
 	recorded := ofSet && r != nil && r.Incarnation != nil && r.Incarnation.PodUID == pod.UID
 	// Who replaces another is L1's, however many are held.
 	beside := !replaces && l.anyHeld() && l.itsTurn(name, pod)

@@ -86,6 +86,10 @@ func aSet(replicas, ready int32) write {
 	})
 }
 
+func readily(p *corev1.Pod) {
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+}
+
 func refused(p *corev1.Pod) {
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable}}
 }
@@ -140,6 +144,12 @@ func TestWhatIsDue(t *testing.T) {
 		met    []Invariant
 		unmet  []Invariant
 	}{
+		"one that nobody knows to be a replacement, and whose turn it is not": {
+			story: then(1, ready, aPod(0, "u1"), aPod(1, "v1", on("a")), gone("pods/default/web-1"), aPod(1, "v2")), end: 41, unmet: []Invariant{L1},
+		},
+		"one that nobody knows to be a replacement, and whose turn it is": {
+			story: then(1, ready, aPod(0, "u1", on("b"), readily), aPod(1, "v1", on("a")), gone("pods/default/web-1"), aPod(1, "v2")), end: 41, want: []Invariant{L1},
+		},
 		"a replacement that could be bound is not": {
 			story: append(then(1, ready, aLife), then(10, isReplaced)...), end: 41, want: []Invariant{L1}, met: []Invariant{L1},
 		},
