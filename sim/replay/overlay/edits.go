@@ -76,7 +76,24 @@ var edits = []edit{
 	// It does not end with a request to the kernel that takes long, either.
 	{"runtime/proc.go",
 		"		if pp == nil || atomic.Load(&pp.status) != _Prunning {\n			// pp can be nil if procresize has grown\n",
-		"		if pp == nil || forcegc.begun || atomic.Load(&pp.status) != _Prunning {\n			// pp can be nil if procresize has grown\n"},
+		"		if pp == nil || true || atomic.Load(&pp.status) != _Prunning {\n			// pp can be nil if procresize has grown\n"},
+	// The program's main goroutine is not bound to the first thread while packages are
+	// initialized. Where it is, it waits there while another thread runs the others, and
+	// whether that one is back in time, or a third is made, is a race. Each is an object more
+	// on the heap; and where objects are, maps by addresses are in another order.
+	{"runtime/proc.go",
+		"	lockOSThread()\n\n	if mp != &m0 {\n",
+		"	_ = lockOSThread\n\n	if mp != &m0 {\n"},
+	{"runtime/proc.go",
+		"	needUnlock := true\n",
+		"	needUnlock := false\n"},
+	{"runtime/proc.go",
+		"	needUnlock = false\n	unlockOSThread()\n",
+		"	needUnlock = false\n	_ = unlockOSThread\n"},
+	// The same of the goroutine that sees to signals.
+	{"runtime/signal_unix.go",
+		"		LockOSThread()\n		defer UnlockOSThread()\n",
+		"		_ = LockOSThread\n		_ = UnlockOSThread\n"},
 	// Who is inside the bubble comes before who is outside, and both in their order.
 	{"runtime/proc.go",
 		"func runqput(pp *p, gp *g, next bool) {\n	if !haveSysmon && next {\n",
