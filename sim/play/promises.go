@@ -71,6 +71,10 @@ func violations(run *report.Run, checker *check.Checker, log *check.Log, end che
 // noted when it comes.
 var troubling = []string{"stallWatch", "dropWatch", "refuse"}
 
+// reflectorBackOffMax is how long a watch that was refused may wait before it is tried
+// again: what its component sees until then is old (client-go tools/cache/reflector.go:60).
+const reflectorBackOffMax = time.Minute
+
 // ending is how the timeline ended: at is the end of the run. A lie of the storage lasts
 // until it has come true: a disk that is attached behind everybody's back keeps its pod
 // from every other node, and nothing in the cluster will ever detach it.
@@ -89,6 +93,9 @@ func (p *steps) ending(at time.Time) check.Ending {
 			ends = append(ends, span.To)
 		}
 		if slices.Contains(troubling, f.Kind) {
+			if f.Kind == "refuse" && f.To != nil {
+				span.To = span.To.Add(reflectorBackOffMax)
+			}
 			end.Faults = append(end.Faults, span)
 		}
 	}
