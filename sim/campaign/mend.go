@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"time"
 
 	"github.com/holdfast-dev/holdfast/sim/scenario"
@@ -11,6 +12,9 @@ import (
 func (t *story) mend() time.Duration {
 	at := t.faultsEnd
 	t.step(at, scenario.Step{Heal: &scenario.NodeTarget{}})
+	for _, s := range t.unheard() {
+		t.step(at+time.Second, s)
+	}
 	for _, node := range t.confused {
 		// An earlier restart may have met a machine that stood still.
 		t.step(at+30*time.Second, scenario.Step{RestartKubelet: &scenario.RestartKubelet{NodeTarget: node}})
@@ -26,6 +30,35 @@ func (t *story) mend() time.Duration {
 		t.converges = false
 	}
 	return max(at, t.faultsEnd+time.Minute)
+}
+
+// unheard are the steps that end a fault by a request and came while the API server refused
+// all of them: whoever meant it tries again.
+func (t *story) unheard() []scenario.Step {
+	// The last one gives a set its size back.
+	scaled := map[string]time.Duration{}
+	for _, s := range t.steps {
+		if s.Scale != nil {
+			scaled[s.Scale.StatefulSet] = max(scaled[s.Scale.StatefulSet], s.At.Duration)
+		}
+	}
+	var again []scenario.Step
+	for _, s := range t.steps {
+		ends := s.Unfence != nil || s.FreeContainers != nil ||
+			s.Cordon != nil && s.Cordon.Undo || s.Taint != nil && s.Taint.Remove ||
+			s.Scale != nil && scaled[s.Scale.StatefulSet] == s.At.Duration
+		if ends && t.refusedAt(s.At.Duration) {
+			again = append(again, s)
+		}
+	}
+	return again
+}
+
+// refusedAt tells whether the API server refuses everything at a time.
+func (t *story) refusedAt(at time.Duration) bool {
+	return slices.ContainsFunc(t.steps, func(s scenario.Step) bool {
+		return s.Refuse != nil && s.Refuse.Component == "" && s.At.Duration <= at && at <= s.At.Duration+s.Refuse.For.Duration
+	})
 }
 
 // How a blackout goes on from the moment in which the power goes.

@@ -117,10 +117,6 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	path, err := build(ctx, top, work, o.program, overlay)
-	if err != nil {
-		return err
-	}
 	all, err := stories(top)
 	if err != nil {
 		return err
@@ -129,7 +125,10 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		o.runs = 0
 	}
 	h := &hunt{
-		program:  &program{path: path, limit: o.limit, sound: map[string]*sound{}},
+		program: &program{
+			built: sync.OnceValues(func() (string, error) { return build(ctx, top, work, o.program, overlay) }),
+			limit: o.limit, sound: map[string]*sound{},
+		},
 		packages: &packages{top: top, overlay: overlay, work: work, limit: o.limit, built: map[string]*builtTests{}},
 		stories:  all, survivors: o.survivors, named: o.named, seed: o.seed, runs: o.runs, tries: o.tries, shrinking: o.shrinkin, work: work,
 	}

@@ -20,7 +20,8 @@ import (
 
 // program is the build that has every mutant.
 type program struct {
-	path string
+	// built is its path. It is built when it is first asked for.
+	built func() (path string, err error)
 	// limit is how long a play may take, in wall time.
 	limit time.Duration
 
@@ -44,13 +45,17 @@ func (p *program) play(ctx context.Context, mutant, file string) (*report.Run, e
 }
 
 func (p *program) playWith(ctx context.Context, file string, environment ...string) (*report.Run, error) {
+	path, err := p.built()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
-	c := exec.CommandContext(ctx, p.path, "sim", "run", "--jobs=1", "--output=json", "--scheduler="+string(scenario.Holdfast), "--", file)
+	c := exec.CommandContext(ctx, path, "sim", "run", "--jobs=1", "--output=json", "--scheduler="+string(scenario.Holdfast), "--", file)
 	c.Env = append(os.Environ(), environment...)
 	var out, errOut bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errOut
-	err := c.Run()
+	err = c.Run()
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("no end after %s", p.limit)
 	}
