@@ -117,7 +117,7 @@ func waiting(name string) v1.ContainerStatus {
 
 // crashLooping waits between two lives.
 func crashLooping(name string) v1.ContainerStatus {
-	s := terminated(name)
+	s := failed(name)
 	s.LastTerminationState, s.RestartCount = s.State, 4
 	s.State = v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 	return s
@@ -351,6 +351,12 @@ func TestFinalStates(t *testing.T) {
 		"a sidecar has ended, and the app never came to be (§12)": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "proxy", RestartPolicy: &always}, terminated("proxy")), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
 			inc: record(true), wantRelease: v1alpha1.KubeletConfirmed,
+		},
+		"an init container waits between two lives (H21)": {
+			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed),
+				withInit(v1.Container{Name: "first"}, terminated("first")), withInit(v1.Container{Name: "init"}, crashLooping("init")),
+				app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
+			inc: record(true),
 		},
 		"init never finished: the app waits and never had an ID (§12)": {
 			pod: pod(deletedPod, phaseBy(kubelet, v1.PodFailed), withInit(v1.Container{Name: "init"}, failed("init")), app(waiting("app")), sandbox(v1.ConditionFalse, 2)),
