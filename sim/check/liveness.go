@@ -80,7 +80,7 @@ func (l *Log) anyHeld() bool {
 }
 
 // itsTurn says whether no order can be in the pod's way: it is of no set, or every
-// ordinal before it is bound and ready.
+// ordinal before it is bound, ready and to stay.
 func (l *Log) itsTurn(name string, pod *podState) bool {
 	set := ownerSet(pod.Pod)
 	if set == "" {
@@ -92,7 +92,7 @@ func (l *Log) itsTurn(name string, pod *podState) bool {
 		return false
 	}
 	for o := l.firstOrdinal(stem); o < ordinal; o++ {
-		if before := l.pods[fmt.Sprintf("%s-%d", stem, o)]; before == nil || !before.bound || !isReady(before.Pod) {
+		if before := l.pods[fmt.Sprintf("%s-%d", stem, o)]; before == nil || !before.bound || before.DeletionTimestamp != nil || !isReady(before.Pod) {
 			return false
 		}
 	}

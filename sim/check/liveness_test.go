@@ -147,6 +147,9 @@ func TestWhatIsDue(t *testing.T) {
 		"one that nobody knows to be a replacement, and whose turn it is not": {
 			story: then(1, ready, aPod(0, "u1"), aPod(1, "v1", on("a")), gone("pods/default/web-1"), aPod(1, "v2")), end: 41, unmet: []Invariant{L1},
 		},
+		"one that nobody knows to be a replacement, after one that is on its way out": {
+			story: then(1, ready, aPod(0, "u1", on("b"), readily, dying(1)), aPod(1, "v1", on("a")), gone("pods/default/web-1"), aPod(1, "v2")), end: 41, unmet: []Invariant{L1},
+		},
 		"one that nobody knows to be a replacement, and whose turn it is": {
 			story: then(1, ready, aPod(0, "u1", on("b"), readily), aPod(1, "v1", on("a")), gone("pods/default/web-1"), aPod(1, "v2")), end: 41, want: []Invariant{L1},
 		},
