@@ -129,7 +129,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 			built: sync.OnceValues(func() (string, error) { return build(ctx, top, work, o.program, overlay) }),
 			limit: o.limit, sound: map[string]*sound{},
 		},
-		packages: &packages{top: top, overlay: overlay, work: work, limit: o.limit, built: map[string]*builtTests{}},
+		packages: &packages{top: top, overlay: overlay, work: work, limit: o.limit, built: map[string]func() (string, error){}},
 		stories:  all, survivors: o.survivors, named: o.named, seed: o.seed, runs: o.runs, tries: o.tries, shrinking: o.shrinkin, work: work,
 	}
 	if o.bugs {

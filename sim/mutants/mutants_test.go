@@ -4,7 +4,6 @@ import (
 	"go/parser"
 	"go/token"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -52,7 +51,7 @@ func TestWhatIsEditedCompiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it compiles the plugin")
 	}
-	top, err := filepath.Abs("../..")
+	top, err := topOf()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +76,7 @@ func TestTheTestsOfAPackageNotice(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it compiles tests")
 	}
-	top, err := filepath.Abs("../..")
+	top, err := topOf()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +85,7 @@ func TestTheTestsOfAPackageNotice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &packages{top: top, overlay: overlay, work: t.TempDir(), limit: time.Minute, built: map[string]*builtTests{}}
+	p := &packages{top: top, overlay: overlay, work: t.TempDir(), limit: time.Minute, built: map[string]func() (string, error){}}
 	i := slices.IndexFunc(mutants, func(m Mutant) bool { return m.Survives != "" })
 	if i < 0 {
 		t.Fatal("pkg/order has no mutant that survives all stories")

@@ -22,17 +22,10 @@ type packages struct {
 	// limit is how long the tests of a package may take, in wall time.
 	limit time.Duration
 
-	mu    sync.Mutex
-	built map[string]*builtTests
-}
-
-// builtTests are the tests of one package.
-type builtTests struct {
-	once sync.Once
-	// program is the built file; err says why there is none, or that the tests fail with no
-	// mutant on.
-	program string
-	err     error
+	mu sync.Mutex
+	// built has the program of each package's tests. The error says why there is none, or
+	// that they fail with no mutant on.
+	built map[string]func() (program string, err error)
 }
 
 // packageOf is the package that the mutant edits, by its path from the top.
@@ -43,17 +36,17 @@ func packageOf(m Mutant) string { return path.Dir(m.File) }
 func (p *packages) notice(ctx context.Context, m Mutant) (failed []string, err error) {
 	name := packageOf(m)
 	p.mu.Lock()
-	tests := p.built[name]
-	if tests == nil {
-		tests = &builtTests{}
-		p.built[name] = tests
+	built := p.built[name]
+	if built == nil {
+		built = sync.OnceValues(func() (string, error) { return p.build(ctx, name) })
+		p.built[name] = built
 	}
 	p.mu.Unlock()
-	tests.once.Do(func() { tests.program, tests.err = p.build(ctx, name) })
-	if tests.err != nil {
-		return nil, tests.err
+	program, err := built()
+	if err != nil {
+		return nil, err
 	}
-	return p.run(ctx, name, tests.program, m.Name)
+	return p.run(ctx, name, program, m.Name)
 }
 
 // build builds the tests of a package, and runs them with no mutant on.
@@ -71,7 +64,7 @@ func (p *packages) build(ctx context.Context, name string) (string, error) {
 	return program, err
 }
 
-// failure is how a test that fails is told, with those that it is a part of before it.
+// failure is how a test is told that fails; its parts are indented.
 var failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
 func (p *packages) run(ctx context.Context, name, program, mutant string) (failed []string, err error) {

@@ -73,7 +73,8 @@ var edits = []edit{
 	{"runtime/proc.go",
 		"const forcePreemptNS = 10 * 1000 * 1000 // 10ms\n",
 		"const forcePreemptNS = 1000 * 1000 * 1000 * 1000\n"},
-	// It does not end with a request to the kernel that takes long, either.
+	// It does not end with a request to the kernel that takes long, either, nor does one that
+	// comes before the bubble: that would take another thread.
 	{"runtime/proc.go",
 		"		if pp == nil || atomic.Load(&pp.status) != _Prunning {\n			// pp can be nil if procresize has grown\n",
 		"		if pp == nil || true || atomic.Load(&pp.status) != _Prunning {\n			// pp can be nil if procresize has grown\n"},
