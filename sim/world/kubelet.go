@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
 )
 
 // The user agents of the world. What stands before the first slash becomes the
@@ -50,6 +51,8 @@ type kubelet struct {
 	rebuild sync.Once
 	reports *reports
 	status  nodeStatus
+	// node has the Node as it was last heard of.
+	node cache.Store
 
 	// runtimeSeen is when the runtime last answered; nil: it was not asked yet.
 	runtimeSeen atomic.Pointer[time.Time]
@@ -95,6 +98,7 @@ func newKubelet(m *machine) (*kubelet, error) {
 	if k.heartbeat, err = kubernetes.NewForConfig(heartbeat); err != nil {
 		return nil, fmt.Errorf("kubelet's heartbeat client: %w", err)
 	}
+	k.node = cache.NewStore(cache.MetaNamespaceKeyFunc)
 	k.config = newPodConfig()
 	k.volumes = newVolumes(k)
 	k.reports = newReports(k)
@@ -126,6 +130,7 @@ func (k *kubelet) start(ctx context.Context, bootID string) {
 		k.renewLeaseUntil(ctx)
 	})
 	k.running.Go(func() { k.askRuntimeUntil(ctx) })
+	k.running.Go(func() { k.watchNodeUntil(ctx) })
 	k.running.Go(func() { k.watchPodsUntil(ctx) })
 	k.running.Go(func() { k.syncLoop(ctx) })
 	k.running.Go(func() { k.reports.sendUntil(ctx) })

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -28,16 +29,38 @@ type nodeStatus struct {
 // syncNodeStatusUntil keeps the node's status true.
 func (k *kubelet) syncNodeStatusUntil(ctx context.Context) {
 	for wait := k.machine.offset; sleep(ctx, wait) == nil; wait = nodeStatusInterval {
-		for range nodeStatusTriesMax {
-			if k.syncNodeStatus(ctx) == nil {
+		for try := range nodeStatusTriesMax {
+			if k.syncNodeStatus(ctx, try > 0) == nil {
 				break
 			}
 		}
 	}
 }
 
-func (k *kubelet) syncNodeStatus(ctx context.Context) error {
-	node, err := k.heartbeat.CoreV1().Nodes().Get(ctx, k.machine.spec.Name, metav1.GetOptions{})
+// watchNodeUntil keeps a copy of the Node, so that a look at it costs no request.
+func (k *kubelet) watchNodeUntil(ctx context.Context) {
+	k.reflectUntil(ctx, "nodes", &corev1.Node{}, fields.OneTermEqualSelector("metadata.name", k.machine.spec.Name), k.node)
+}
+
+// readNode returns the Node as it was last heard of, or as the API has it now.
+func (k *kubelet) readNode(ctx context.Context, live bool) (*corev1.Node, error) {
+	if live {
+		return k.heartbeat.CoreV1().Nodes().Get(ctx, k.machine.spec.Name, metav1.GetOptions{})
+	}
+	node, known, err := k.node.GetByKey(k.machine.spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return nil, fmt.Errorf("node %s: nothing was heard of it yet", k.machine.spec.Name)
+	}
+	return node.(*corev1.Node), nil
+}
+
+// syncNodeStatus makes the Node's status true. Only a second attempt asks the API how the
+// Node is (pkg/kubelet/kubelet_node_status.go, tryUpdateNodeStatus).
+func (k *kubelet) syncNodeStatus(ctx context.Context, live bool) error {
+	node, err := k.readNode(ctx, live)
 	if err != nil {
 		return err
 	}

@@ -11,28 +11,32 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 )
 
-// watchPodsUntil watches the pods of this node with client-go's reflector, and so
-// with its back-off and its choice between resuming and listing anew
-// (docs/kubernetes-facts.md §1.2). A watch that the ping's silence ended is not
-// resumed: "client connection lost" is no probable EOF (apimachinery
-// pkg/watch/streamwatcher.go), reaches the reflector as an internal error and makes
-// it list. So a kubelet that was cut off for longer than readIdleTimeout and
-// pingTimeout sees only removals of what was deleted meanwhile. As a real one's,
-// its watch begins when the Node exists.
+// watchPodsUntil watches the pods of this node. As a real kubelet's, its watch begins
+// when the Node exists.
 func (k *kubelet) watchPodsUntil(ctx context.Context) {
 	select {
 	case <-k.registered:
 	case <-ctx.Done():
 		return
 	}
-	pods := cache.NewListWatchFromClient(k.api.CoreV1().RESTClient(), "pods", metav1.NamespaceAll,
-		fields.OneTermEqualSelector("spec.nodeName", k.machine.spec.Name))
 	store := cache.NewUndeltaStore(func(all []any) { k.config.set(ctx, all) }, cache.MetaNamespaceKeyFunc)
-	cache.NewReflectorWithOptions(pods, &corev1.Pod{}, store, cache.ReflectorOptions{
+	k.reflectUntil(ctx, "pods", &corev1.Pod{}, fields.OneTermEqualSelector("spec.nodeName", k.machine.spec.Name), store)
+}
+
+// reflectUntil watches with client-go's reflector, and so with its back-off and its
+// choice between resuming and listing anew (docs/kubernetes-facts.md §1.2). A watch that
+// the ping's silence ended is not resumed: "client connection lost" is no probable EOF
+// (apimachinery pkg/watch/streamwatcher.go), reaches the reflector as an internal error
+// and makes it list. So a kubelet that was cut off for longer than readIdleTimeout and
+// pingTimeout sees only removals of what was deleted meanwhile.
+func (k *kubelet) reflectUntil(ctx context.Context, resource string, of runtime.Object, which fields.Selector, store cache.ReflectorStore) {
+	listed := cache.NewListWatchFromClient(k.api.CoreV1().RESTClient(), resource, metav1.NamespaceAll, which)
+	cache.NewReflectorWithOptions(listed, of, store, cache.ReflectorOptions{
 		Name: "kubelet of " + k.machine.spec.Name,
 	}).RunWithContext(ctx)
 }

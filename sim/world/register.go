@@ -61,7 +61,7 @@ func (k *kubelet) tryRegister(ctx context.Context) error {
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	return k.syncNodeStatus(ctx)
+	return k.syncNodeStatus(ctx, true)
 }
 
 func (k *kubelet) initialNode() *corev1.Node {
