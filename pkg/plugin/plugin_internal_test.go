@@ -29,9 +29,11 @@ import (
 	"github.com/holdfast-dev/holdfast/pkg/apis/config"
 	"github.com/holdfast-dev/holdfast/pkg/apis/config/scheme"
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
+	holdfastfake "github.com/holdfast-dev/holdfast/pkg/client/clientset/versioned/fake"
 	"github.com/holdfast-dev/holdfast/pkg/identity"
 	"github.com/holdfast-dev/holdfast/pkg/order"
 	"github.com/holdfast-dev/holdfast/pkg/tenancy"
+	"github.com/holdfast-dev/holdfast/pkg/tenancy/store"
 )
 
 const (
@@ -105,6 +107,38 @@ func newTestPlugin(t *testing.T, cached []runtime.Object, without ...Defence) (*
 		arrival:   newArrival(over()),
 		without:   sets.New(without...),
 	}, recorder
+}
+
+// withAPI gives the plugin an API server that has the objects, for its live reads and its
+// writes, and returns it: pods and nodes, and records.
+func withAPI(pl *Holdfast, objects ...runtime.Object) *fakeAPI {
+	var records, others []runtime.Object
+	for _, object := range objects {
+		if _, ok := object.(*v1alpha1.Tenancy); ok {
+			records = append(records, object)
+		} else {
+			others = append(others, object)
+		}
+	}
+	a := &fakeAPI{kube: fake.NewClientset(others...), records: holdfastfake.NewSimpleClientset(records...)}
+	pl.kube, pl.store = a.kube, store.New(a.records)
+	return a
+}
+
+// fakeAPI is what withAPI makes.
+type fakeAPI struct {
+	kube    *fake.Clientset
+	records *holdfastfake.Clientset
+}
+
+// mustBeUntouched asks that nothing was written, neither a pod nor a record.
+func (a *fakeAPI) mustBeUntouched(t *testing.T) {
+	t.Helper()
+	for _, action := range append(a.kube.Actions(), a.records.Actions()...) {
+		if action.GetVerb() != "get" {
+			t.Errorf("written: %s %s %s", action.GetVerb(), action.GetResource().Resource, action.GetSubresource())
+		}
+	}
 }
 
 // snapshotHandle has the scheduler's snapshot.
@@ -469,9 +503,11 @@ func TestPreBindIsSkippedUnlessThePodWaitsForItsTurn(t *testing.T) {
 		if _, status := o.pl.PreBindPreFlight(o.ctx, nil, &v1.Pod{}, "a"); !status.IsSkip() {
 			t.Errorf("of another pod: %v, want Skip", status)
 		}
+		api := withAPI(o.pl, o.pods[1], &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}})
 		if status := o.pl.Bind(o.ctx, nil, o.pods[1], "a"); status.Code() != fwk.Unschedulable {
-			t.Errorf("bind of one that waits: %v, want Unschedulable", status)
+			t.Errorf("bind of one that waits: %v, want Unschedulable", status.Code())
 		}
+		api.mustBeUntouched(t)
 		if status := o.pl.Bind(o.ctx, nil, &v1.Pod{}, "a"); !status.IsSkip() {
 			t.Errorf("bind of another pod: %v, want Skip", status)
 		}
