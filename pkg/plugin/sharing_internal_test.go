@@ -121,6 +121,9 @@ func nodesFor(t *testing.T, pl *Holdfast, pod *v1.Pod) (nodes, reasons []string)
 func TestAPodThatUsesAnothersVolume(t *testing.T) {
 	deleted := user("a")
 	deleted.DeletionTimestamp, deleted.Finalizers = &metav1.Time{}, []string{v1alpha1.PodFinalizer}
+	// Another scheduler bound it. The node may have its name from a machine that runs on.
+	successor := user("a")
+	successor.UID = newUID
 	occupied, inDoubt := using(v1alpha1.Occupied), using(v1alpha1.InDoubt)
 	everywhere := []string{"a", "b"}
 	for name, tc := range map[string]struct {
@@ -139,6 +142,7 @@ func TestAPodThatUsesAnothersVolume(t *testing.T) {
 		"its user is on its way":                        {share: share{record: occupied, scheduled: []*v1.Pod{user("a")}}, wantWhy: "is not known to run on one node"},
 		"its user is being deleted":                     {share: share{record: occupied, cached: []*v1.Pod{deleted}, scheduled: []*v1.Pod{deleted}}, wantWhy: "is not known to run on one node"},
 		"the record is of a user that is gone":          {share: share{record: occupied}, wantWhy: "is not known to run on one node"},
+		"its user's successor runs in its place":        {share: share{record: occupied, cached: []*v1.Pod{successor}, scheduled: []*v1.Pod{successor}}, wantWhy: "is not known to run on one node"},
 		"a user without a record runs":                  {share: share{cached: []*v1.Pod{user("b")}, scheduled: []*v1.Pod{user("b")}}, want: []string{"b"}, wantWhy: "in use by default/web-0 on node b"},
 		"a user without a record is on its way":         {share: share{scheduled: []*v1.Pod{user("b")}}, want: []string{"b"}, wantWhy: "in use by default/web-0 on node b"},
 		"nobody uses it":                                {want: everywhere},
