@@ -389,7 +389,12 @@ func TestGracefulDeletionIsNoHoldUntilTheKubeletIsLate(t *testing.T) {
 				if got := c.wire.writes(); len(got) != 0 {
 					return fmt.Errorf("written within the grace period: %v", got)
 				}
-				return nil
+				// A doubt that was written before the wire forgot shows here.
+				record, _, err := c.look()
+				if err == nil && !is(record, v1alpha1.Occupied) {
+					err = fmt.Errorf("in doubt within the grace period: %s", asJSON(record))
+				}
+				return err
 			},
 			func() error {
 				return c.must("then it is in doubt and holds", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool {
