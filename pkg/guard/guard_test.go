@@ -784,7 +784,7 @@ func (c *cluster) deleteRecord() error {
 	return c.records.HoldfastV1alpha1().Tenancies(c.id.Namespace).Delete(c.ctx, c.id.Name(), metav1.DeleteOptions{})
 }
 
-// wire looks at what the guard writes, and fails what it is told to.
+// wire looks at what the guard writes, and fails or holds back what it is told to.
 type wire struct {
 	mu      sync.Mutex
 	log     []string
@@ -792,6 +792,8 @@ type wire struct {
 	// afterRead is called once, between the guard's next read of a pod or a tenancy and
 	// what the guard does after it.
 	afterRead func()
+	// stuck has the paths of which no watch brings anything, and what ends those watches.
+	stuck map[string]chan struct{}
 }
 
 func (w *wire) around(next http.RoundTripper) http.RoundTripper {
@@ -804,6 +806,9 @@ func (w *wire) around(next http.RoundTripper) http.RoundTripper {
 			}, nil
 		}
 		response, err := next.RoundTrip(r)
+		if err == nil && r.URL.Query().Get("watch") != "" {
+			response.Body = &watched{ReadCloser: response.Body, path: r.URL.Path, wire: w, closed: make(chan struct{})}
+		}
 		if after := w.takeAfterRead(r); after != nil {
 			after()
 		}
