@@ -445,3 +445,75 @@ func TestARefusalLooksAtTheNodeThatStillHasTheVolume(t *testing.T) {
 		t.Fatalf("PreFilter once it is: %v, %v", result, status)
 	}
 }
+
+// TestTheBindIsRefusedOnceItsNodeIsOutOfReach: the node was chosen a while ago, and what
+// happened since counts, from where volumes can be used as well as what was left attached.
+func TestTheBindIsRefusedOnceItsNodeIsOutOfReach(t *testing.T) {
+	ready := func(version string, status v1.ConditionStatus) *v1.Node {
+		n := nodeIn(version, "b-1", "b")
+		n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: status}}
+		return n
+	}
+	attachment := func(version string) *storagev1.VolumeAttachment {
+		pv := "pv-1"
+		return &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: version},
+			Spec: storagev1.VolumeAttachmentSpec{NodeName: "b-1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}}
+	}
+	failing := attachment("21")
+	failing.Status.DetachError = &storagev1.VolumeError{}
+	own, others := record(v1alpha1.Over), record(v1alpha1.Over)
+	others.Name = "db-0"
+	others.Status.Incarnation.Volumes = []v1alpha1.VolumeUse{{Claim: "data", Volume: "pv-1", AccessModes: []v1.PersistentVolumeAccessMode{v1.ReadWriteOnce}}}
+	member := withClaim(ordinal(newUID))
+	unowned := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: newUID}})
+	job := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "job", UID: "job"}})
+	const lacks, waits = "lack CSI driver disks.example", "wait for the end of VolumeAttachment csi-1"
+	for name, tc := range map[string]struct {
+		pod    *v1.Pod
+		record *v1alpha1.Tenancy
+		// since is what happens after the node was chosen.
+		since runtime.Object
+		want  fwk.Code
+		// wantWhy is in the refusal.
+		wantWhy string
+	}{
+		"nothing happened, and an ordinal is bound":                  {pod: member, record: own, want: fwk.Success},
+		"nothing happened, and a job is left to DefaultBinder":       {pod: job, record: others, want: fwk.Skip},
+		"the driver left, of an ordinal":                             {pod: member, since: csiNode("20", "b-0"), want: fwk.UnschedulableAndUnresolvable, wantWhy: lacks},
+		"the driver left, of a job":                                  {pod: job, since: csiNode("20", "b-0"), want: fwk.UnschedulableAndUnresolvable, wantWhy: lacks},
+		"the volume moved, of a job":                                 {pod: job, since: volumeIn("20", "pv-1", "a"), want: fwk.UnschedulableAndUnresolvable, wantWhy: "cannot reach volume pv-1"},
+		"the node before is Ready no more, of an ordinal":            {pod: member, record: own, since: ready("20", v1.ConditionUnknown), want: fwk.UnschedulableAndUnresolvable, wantWhy: waits},
+		"the node before is Ready no more, of one without its owner": {pod: unowned, record: own, since: ready("20", v1.ConditionUnknown), want: fwk.UnschedulableAndUnresolvable, wantWhy: waits},
+		"the node of the other user is Ready no more, of a job":      {pod: job, record: others, since: ready("20", v1.ConditionUnknown), want: fwk.UnschedulableAndUnresolvable, wantWhy: waits},
+		"the detach failed, of an ordinal":                           {pod: member, record: own, since: failing, want: fwk.UnschedulableAndUnresolvable, wantWhy: waits},
+		"a node is Ready no more, of an ordinal that is the first":   {pod: member, since: ready("20", v1.ConditionUnknown), want: fwk.Success},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chosen, live := nodeIn("1", "b-0", "b"), []runtime.Object{tc.pod}
+			objects := []runtime.Object{chosen, ready("2", v1.ConditionTrue), csiNode("4", "b-0", csiDriver), csiNode("5", "b-1", csiDriver),
+				claimTo("pv-1"), volumeIn("7", "pv-1", "b"), attachment("8")}
+			if tc.record != nil {
+				objects, live = append(objects, tc.record), append(live, tc.record)
+			}
+			pl, handle := reaching(t, objects...)
+			api := withAPI(pl, append(live, chosen)...)
+			cycle := framework.NewCycleState()
+			if _, status := pl.PreFilter(t.Context(), cycle, tc.pod, handle.nodes); !status.IsSuccess() && !status.IsSkip() {
+				t.Fatalf("PreFilter: %v", status)
+			} else if status.IsSuccess() && !pl.Filter(t.Context(), cycle, tc.pod, handle.nodes[0]).IsSuccess() {
+				t.Fatal("the node could not be chosen")
+			}
+
+			if tc.since != nil {
+				pl.feed.apply(nil, tc.since)
+			}
+			status := pl.Bind(t.Context(), cycle, tc.pod, chosen.Name)
+			if status.Code() != tc.want || !strings.Contains(status.Message(), tc.wantWhy) {
+				t.Errorf("Bind: %v %q, want %v %q", status.Code(), status.Message(), tc.want, tc.wantWhy)
+			}
+			if tc.want != fwk.Success {
+				api.mustBeUntouched(t)
+			}
+		})
+	}
+}
