@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
@@ -512,6 +514,50 @@ func TestPreBindIsSkippedUnlessThePodWaitsForItsTurn(t *testing.T) {
 			t.Errorf("bind of another pod: %v, want Skip", status)
 		}
 	})
+}
+
+// TestARecordThatCannotBeReadLetsNobodyThrough: the read that fails may be the only one
+// that would have held the pod. Once it can be read the record refuses.
+func TestARecordThatCannotBeReadLetsNobodyThrough(t *testing.T) {
+	unowned := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web-0", UID: newUID}}
+	unguarded := ordinal(newUID)
+	unguarded.Annotations = map[string]string{v1alpha1.ProtectAnnotation: "None"}
+	left := record(v1alpha1.Over)
+	left.Status.Evidence.Kind = v1alpha1.Fenced
+	for name, tc := range map[string]struct {
+		pod    *v1.Pod
+		record *v1alpha1.Tenancy
+	}{
+		"a replacement of one in doubt":                             {ordinal(newUID), record(v1alpha1.InDoubt)},
+		"one that is not guarded, and nothing reads it again":       {unguarded, record(v1alpha1.InDoubt)},
+		"one that has lost its owner":                               {unowned, record(v1alpha1.InDoubt)},
+		"a volume is left attached, which the open does not ask of": {withClaim(ordinal(newUID)), left},
+		"a debug pod with the volume of one in doubt":               {debugPod("data-web-0"), using(v1alpha1.InDoubt)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pv := "pv-1"
+			node, ofWeb := nodeIn("1", "b-0", "b"), claimTo("")
+			ofWeb.Name = "data-web-0"
+			// The cache has not heard of the record yet.
+			pl, _ := reaching(t, node, nodeIn("2", "b-1", "b"), claimTo(pv), ofWeb, volumeIn("7", pv, "b"),
+				&storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: "8"},
+					Spec: storagev1.VolumeAttachmentSpec{NodeName: "b-1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}})
+			api := withAPI(pl, tc.pod, node, tc.record)
+			failed := false
+			api.records.PrependReactor("get", "tenancies", func(clienttesting.Action) (bool, runtime.Object, error) {
+				first := !failed
+				failed = true
+				return first, nil, apierrors.NewInternalError(errors.New("etcd has no leader"))
+			})
+			if status := pl.Bind(t.Context(), nil, tc.pod, node.Name); status.Code() != fwk.Error {
+				t.Errorf("Bind while the record cannot be read: %v %q, want Error", status.Code(), status.Message())
+			}
+			if status := pl.Bind(t.Context(), nil, tc.pod, node.Name); status.Code() != fwk.UnschedulableAndUnresolvable {
+				t.Errorf("Bind once it can be read: %v %q, want it refused", status.Code(), status.Message())
+			}
+			api.mustBeUntouched(t)
+		})
+	}
 }
 
 func TestBindingCarriesEpochAndPreconditions(t *testing.T) {
