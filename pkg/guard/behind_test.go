@@ -2,15 +2,21 @@ package guard_test
 
 import (
 	"io"
+	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
 
-const allNodes = "/api/v1/nodes"
+const (
+	allPods  = "/api/v1/pods"
+	allNodes = "/api/v1/nodes"
+)
 
 // holdBack has the guard's watch of a path bring nothing more, as if its connection were
 // stuck.
@@ -18,6 +24,33 @@ func (w *wire) holdBack(path string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stuck = map[string]chan struct{}{path: make(chan struct{})}
+}
+
+// breakOff ends the watches that are held back, and what was held back is never told: the
+// API server does not have it any more when the guard wants to watch on, so it must list.
+func (w *wire) breakOff() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.compacted = map[string]bool{}
+	for path, end := range w.stuck {
+		w.compacted[path] = true
+		close(end)
+	}
+	w.stuck = nil
+}
+
+// hasGap reports whether the request is to watch on from a state that is too old; it is
+// refused once.
+func (w *wire) hasGap(r *http.Request) bool {
+	query := r.URL.Query()
+	if query.Get("watch") == "" || query.Get("sendInitialEvents") == "true" {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gap := w.compacted[r.URL.Path]
+	delete(w.compacted, r.URL.Path)
+	return gap
 }
 
 // watched is what the guard reads of a watch: nothing, while the wire holds it back.
@@ -78,4 +111,44 @@ func TestWhatFencesANodeMustStillBeSoWhenItIsRead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTheStateBeforeAGapIsNoLastWord: a list after a gap shows only that the pod is gone.
+// It was not bound when it was seen last, and meanwhile it was, and runs (H24).
+func TestTheStateBeforeAGapIsNoLastWord(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		pod, err := c.createPod("", true)
+		if err != nil {
+			return err
+		}
+		return steps(
+			func() error { return c.writeAhead(pod) },
+			func() error {
+				time.Sleep(time.Second) // The guard has seen it.
+				c.wire.holdBack(allPods)
+				return nil
+			},
+			func() error {
+				return c.kube.CoreV1().Pods(pod.Namespace).Bind(c.ctx, &v1.Binding{
+					ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: v1.ObjectReference{Kind: "Node", Name: "a"},
+				}, metav1.CreateOptions{})
+			},
+			func() error { return c.report(false) },
+			func() error { return c.strip(v1alpha1.PodFinalizer, "example.com/other") },
+			func() error { return c.deletePod(0) },
+			func() error {
+				return c.mustStay("the guard has not heard of it", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return is(r, v1alpha1.Occupied) && p == nil })
+			},
+			func() error { c.wire.breakOff(); return nil },
+			func() error {
+				return c.must("it holds", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool {
+					return is(r, v1alpha1.InDoubt) && held(r, v1alpha1.HeldByScheduler)
+				})
+			},
+			func() error {
+				return c.mustStay("nothing releases it", func(r *v1alpha1.Tenancy, _ *v1.Pod) bool { return is(r, v1alpha1.InDoubt) })
+			},
+		)
+	})
 }

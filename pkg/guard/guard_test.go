@@ -792,18 +792,19 @@ type wire struct {
 	// afterRead is called once, between the guard's next read of a pod or a tenancy and
 	// what the guard does after it.
 	afterRead func()
-	// stuck has the paths of which no watch brings anything, and what ends those watches.
-	stuck map[string]chan struct{}
+	// stuck has the paths of which no watch brings anything, and what ends those watches;
+	// compacted those that cannot be watched on from where they ended.
+	stuck     map[string]chan struct{}
+	compacted map[string]bool
 }
 
 func (w *wire) around(next http.RoundTripper) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		if w.note(r) {
-			body := []byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"InternalError","code":500,"message":"injected"}`)
-			return &http.Response{
-				StatusCode: http.StatusInternalServerError, Request: r, ContentLength: int64(len(body)),
-				Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
-			}, nil
+			return refusal(r, http.StatusInternalServerError, metav1.StatusReasonInternalError), nil
+		}
+		if w.hasGap(r) {
+			return refusal(r, http.StatusGone, metav1.StatusReasonExpired), nil
 		}
 		response, err := next.RoundTrip(r)
 		if err == nil && r.URL.Query().Get("watch") != "" {
@@ -814,6 +815,14 @@ func (w *wire) around(next http.RoundTripper) http.RoundTripper {
 		}
 		return response, err
 	})
+}
+
+func refusal(r *http.Request, code int, reason metav1.StatusReason) *http.Response {
+	body := fmt.Appendf(nil, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d,"message":"injected"}`, reason, code)
+	return &http.Response{
+		StatusCode: code, Request: r, ContentLength: int64(len(body)),
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)),
+	}
 }
 
 func (w *wire) takeAfterRead(r *http.Request) func() {
