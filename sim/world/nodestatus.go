@@ -57,8 +57,8 @@ func (k *kubelet) readNode(ctx context.Context, live bool) (*corev1.Node, error)
 	return node.(*corev1.Node), nil
 }
 
-// syncNodeStatus makes the Node's status true. Only a second attempt asks the API how the
-// Node is (pkg/kubelet/kubelet_node_status.go, tryUpdateNodeStatus).
+// syncNodeStatus makes the Node's status true. A first attempt goes by what was heard of
+// the Node, and live is for those that follow (docs/kubernetes-facts.md §2.4).
 func (k *kubelet) syncNodeStatus(ctx context.Context, live bool) error {
 	node, err := k.readNode(ctx, live)
 	if err != nil {
