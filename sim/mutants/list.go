@@ -32,7 +32,7 @@ type Mutant struct {
 	// Stories are scenarios, by their paths in sim/scenarios without .yaml, that are
 	// played first; one of them should notice. None: it is a campaign that should.
 	Stories []string `json:"stories,omitempty"`
-	// Survives says why no story and no campaign notices, and what does.
+	// Survives says why no story and no campaign notices. Then a test of the package has to.
 	Survives string `json:"survives,omitempty"`
 }
 

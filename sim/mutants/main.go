@@ -1,18 +1,18 @@
 // Mutants checks the checkers: it takes the product's rules away, one at a time, and
-// demands that a scenario notices.
+// demands that a scenario notices or, where the list says that none can, a test.
 //
 //	go run ./sim/mutants             every mutant of mutants.yaml is caught
 //	go run ./sim/mutants -bugs       every hazard of hazards.yaml is found again
 //	go run ./sim/mutants -only NAME  that mutant, or with -bugs that hazard
 //
 // Of a mutant that no scenario notices the list says why. Then the tests of the package
-// that it edits are asked, and with -survivors all scenarios first, which takes minutes
-// for each.
+// that it edits have to, and with -survivors all scenarios are asked first, which takes
+// minutes for each.
 //
 // One build has all mutants, each behind a switch that the environment sets; the switches
 // are in the build's overlay and not in the tree. The table goes to the standard output.
-// It exits with 1 if a mutant survives of which the list does not say why, or a hazard is
-// not found, and with 2 where a file or a flag is wrong or a story cannot be played.
+// It exits with 1 if nothing notices a mutant or a hazard is not found, and with 2 where a
+// file or a flag is wrong or a story cannot be played.
 package main
 
 import (
@@ -235,7 +235,7 @@ func huntMutants(ctx context.Context, h *hunt, mutants []Mutant, o options, out,
 	}
 	var missed []string
 	for _, c := range catches {
-		if c.By == "" && c.Mutant.Survives == "" {
+		if c.By == "" && !c.ByTests {
 			missed = append(missed, c.Mutant.Name)
 		}
 	}

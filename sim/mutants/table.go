@@ -16,8 +16,6 @@ func writeMutants(out io.Writer, catches []*Catch) error {
 		switch {
 		case c.ByTests:
 			by, steps, small = "the tests of "+packageOf(c.Mutant)+"; no story: "+c.Mutant.Survives, "", ""
-		case c.By == "" && c.Mutant.Survives != "":
-			by, steps, small = "survives: "+c.Mutant.Survives, "", ""
 		case c.By == "":
 			by, steps, small = "**survives**", "", ""
 		case c.Small == 0 && c.Steps > 0:
