@@ -109,8 +109,6 @@ const (
 	// faultsMax keeps boots and UIDs within the bits that the model has for them.
 	faultsMax = 6
 	statesMax = 1 << 31
-	// batch is how many states are looked at before what they led to is added.
-	batch = 1 << 12
 )
 
 func (x *walker) fired(rule string) { x.rules[rule]++ }
@@ -171,17 +169,16 @@ func (x *Explorer) Run() *Result {
 		x.workers = append(x.workers, x.walker())
 	}
 	first := x.scope.Initial()
-	level := &frontier{scope: x.scope}
+	level := &frontier{}
 	written := x.workers[0].renamer.Canonical(&first)
 	level.add(x.visited.add(visit{print: fingerprintOf(written)}), written)
-	for depth := 1; level.len() > 0 && r.Violation == nil && r.Stopped == ""; depth++ {
-		next := &frontier{scope: x.scope}
-		for from := 0; from < level.len() && r.Violation == nil && r.Stopped == ""; from += batch {
-			to := min(from+batch, level.len())
-			x.look(level, from, to)
+	for depth := 1; level.states > 0 && r.Violation == nil && r.Stopped == ""; depth++ {
+		next := &frontier{}
+		for i := 0; i < len(level.batches) && r.Violation == nil && r.Stopped == ""; i++ {
+			x.look(level.take(i))
 			x.take(r, depth, next)
 			if x.Progress != nil {
-				x.Progress(depth, x.visited.states, level.len()-to+next.len())
+				x.Progress(depth, x.visited.states, level.states+next.states)
 			}
 		}
 		r.Depth = depth
@@ -193,20 +190,20 @@ func (x *Explorer) Run() *Result {
 }
 
 // look has the workers take all steps of a batch, each of its share.
-func (x *Explorer) look(level *frontier, from, to int) {
+func (x *Explorer) look(b *batch) {
 	var working sync.WaitGroup
-	share := (to - from + len(x.workers) - 1) / len(x.workers)
+	share := (b.len() + len(x.workers) - 1) / len(x.workers)
 	for i, w := range x.workers {
-		begin, end := min(from+i*share, to), min(from+(i+1)*share, to)
+		from, to := min(i*share, b.len()), min((i+1)*share, b.len())
 		w.found, w.written = w.found[:0], w.written[:0]
-		working.Go(func() { w.look(x.visited, level, begin, end) })
+		working.Go(func() { w.look(x.visited, b, from, to) })
 	}
 	working.Wait()
 }
 
-func (x *walker) look(known *visited, level *frontier, from, to int) {
+func (x *walker) look(known *visited, b *batch, from, to int) {
 	place := from
-	level.each(from, to, func(at uint32, st *model.State) {
+	b.each(x.scope, from, to, func(at uint32, st *model.State) {
 		now := known.at(at)
 		place++
 		if last, _ := known.last(now.print); last != at {

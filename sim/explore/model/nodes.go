@@ -79,16 +79,22 @@ func (s Scope) eachLife(st *State, n int, f func(*Life)) {
 func (s Scope) eachCandidate(st *State, n int, f func(*Candidate)) {
 	for o := range s.Ordinals {
 		ordinal := &st.Ordinals[o]
-		records := [LivesMax + 1]*Record{&ordinal.Record}
+		ordinal.Record.eachCandidate(n, f)
 		for i := range ordinal.Count {
-			records[i+1] = &ordinal.Lives[i].Read
-		}
-		for _, r := range records[:ordinal.Count+1] {
-			for c := range r.Candidates {
-				if int(r.Candidates[c].Node) == n+1 {
-					f(&r.Candidates[c])
-				}
+			if l := &ordinal.Lives[i]; l.Cycle != CycleNone {
+				l.Read.eachCandidate(n, f)
 			}
+		}
+	}
+}
+
+func (r *Record) eachCandidate(n int, f func(*Candidate)) {
+	for c := range r.Candidates {
+		switch int(r.Candidates[c].Node) {
+		case 0:
+			return
+		case n + 1:
+			f(&r.Candidates[c])
 		}
 	}
 }
