@@ -152,3 +152,30 @@ func TestTheStateBeforeAGapIsNoLastWord(t *testing.T) {
 		)
 	})
 }
+
+// TestAPodThatTheWatchHasNotBroughtIsNotGone: the record may speak of a pod while the watch
+// still has the one before it, and who goes by that would miss a pod that lives.
+func TestAPodThatTheWatchHasNotBroughtIsNotGone(t *testing.T) {
+	inCluster(t, func(c *cluster) error {
+		defer c.guards()()
+		if _, err := c.createPod("", true); err != nil {
+			return err
+		}
+		time.Sleep(time.Second) // The guard has seen it.
+		c.wire.holdBack(allPods)
+		return steps(
+			func() error { return c.strip(v1alpha1.PodFinalizer, "example.com/other") },
+			func() error { return c.deletePod(0) },
+			func() error {
+				next, err := c.createPod("", true)
+				if err != nil {
+					return err
+				}
+				return c.writeAhead(next)
+			},
+			func() error {
+				return c.mustStay("it lives", func(r *v1alpha1.Tenancy, p *v1.Pod) bool { return is(r, v1alpha1.Occupied) && p != nil })
+			},
+		)
+	})
+}
