@@ -136,14 +136,16 @@ var suite = map[string]func(context.Context, *testing.T, *suiteLayer){
 	"WatchErrorIsBlockingFurtherEvents":      prefixed(storagetesting.RunWatchErrorIsBlockingFurtherEvents),
 }
 
-// alone are the cases that change feature gates: before they begin, those that are
-// listed here; in their midst, those with none.
+// alone are the cases that suffer nobody beside them. Most change feature gates: before
+// they begin, those that are listed here; in their midst, those with none.
 var alone = map[string]map[featuregate.Feature]bool{
 	// The layer looks at the gate when it is made.
 	"GetListWithoutErrorAggregation":     {features.AllowUnsafeMalformedObjectDeletion: false},
 	"WatchSemantics":                     nil,
 	"WatchSemanticInitialEventsExtended": nil,
 	"WatchListMatchSingle":               nil,
+	// It has three seconds for a hundred writes.
+	"WatchBookmarksWithCorrectResourceVersion": nil,
 }
 
 // atOnce is how many of the other cases run side by side: they wait more than they
