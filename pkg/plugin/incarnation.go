@@ -3,10 +3,10 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/klog/v2"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
@@ -37,17 +37,26 @@ func (pl *Holdfast) incarnation(ctx context.Context, pod *v1.Pod, nodeName strin
 }
 
 // evicts is the error of a bind to a node that would evict the pod at once, which the
-// scheduler's copy does not show yet. On a fenced node that is the pod's end, and with it
-// a proof: its set would make the next one, and all of that would go round as fast as the
-// API server lets it, until the watch of nodes catches up.
+// scheduler's copy does not show yet, or which it does not mind: a toleration of no seconds
+// tolerates for the scheduler, and not for the taint manager
+// (pkg/controller/tainteviction/taint_eviction.go:161-182). That can be the pod's end, and
+// with it a proof: its set would make the next one, and all of that would go round as fast
+// as the API server lets it, until the taint is gone or the watch of nodes catches up.
 func evicts(ctx context.Context, node *v1.Node, pod *v1.Pod) error {
-	// With comparison operators: a toleration that has one is there only where they count.
-	taint, evicts := corev1.FindMatchingUntoleratedTaint(klog.FromContext(ctx), node.Spec.Taints, pod.Spec.Tolerations,
-		func(t *v1.Taint) bool { return t.Effect == v1.TaintEffectNoExecute }, true)
-	if !evicts {
-		return nil
+	for i := range node.Spec.Taints {
+		taint := &node.Spec.Taints[i]
+		if taint.Effect == v1.TaintEffectNoExecute && !toleratesForAWhile(ctx, pod.Spec.Tolerations, taint) {
+			return fmt.Errorf("node %s has the taint %s by now, which would evict pod %s/%s at once", node.Name, taint.ToString(), pod.Namespace, pod.Name)
+		}
 	}
-	return fmt.Errorf("node %s has the taint %s by now, which pod %s/%s does not tolerate", node.Name, taint.ToString(), pod.Namespace, pod.Name)
+	return nil
+}
+
+// toleratesForAWhile goes by the first toleration that fits, as the taint manager does.
+func toleratesForAWhile(ctx context.Context, tolerations []v1.Toleration, taint *v1.Taint) bool {
+	// With comparison operators: a toleration that has one is there only where they count.
+	i := slices.IndexFunc(tolerations, func(t v1.Toleration) bool { return t.ToleratesTaint(klog.FromContext(ctx), taint, true) })
+	return i >= 0 && (tolerations[i].TolerationSeconds == nil || *tolerations[i].TolerationSeconds > 0)
 }
 
 // volumes has the pod's claims. The cache is as good as a live read here:

@@ -560,6 +560,36 @@ func TestARecordThatCannotBeReadLetsNobodyThrough(t *testing.T) {
 	}
 }
 
+func TestABindToANodeThatEvictsIsRefused(t *testing.T) {
+	unreachable := v1.Taint{Key: v1.TaintNodeUnreachable, Effect: v1.TaintEffectNoExecute}
+	closed := v1.Taint{Key: "example.com/closed", Effect: v1.TaintEffectNoSchedule}
+	tolerated := func(seconds *int64) []v1.Toleration {
+		return []v1.Toleration{{Key: unreachable.Key, Operator: v1.TolerationOpExists, Effect: unreachable.Effect, TolerationSeconds: seconds}}
+	}
+	for name, tc := range map[string]struct {
+		taints      []v1.Taint
+		tolerations []v1.Toleration
+		refused     bool
+	}{
+		"no taint":                         {},
+		"one that evicts nobody":           {taints: []v1.Taint{closed}},
+		"one that evicts":                  {taints: []v1.Taint{closed, unreachable}, refused: true},
+		"one that is tolerated":            {taints: []v1.Taint{unreachable}, tolerations: tolerated(nil)},
+		"one that is tolerated for a time": {taints: []v1.Taint{unreachable}, tolerations: tolerated(new(int64(1)))},
+		"one that is tolerated for none":   {taints: []v1.Taint{unreachable}, tolerations: tolerated(new(int64(0))), refused: true},
+		"the first that fits counts":       {taints: []v1.Taint{unreachable}, tolerations: append(tolerated(new(int64(0))), tolerated(nil)...), refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: v1.NodeSpec{Taints: tc.taints}}
+			pod := ordinal(newUID)
+			pod.Spec.Tolerations = tc.tolerations
+			if err := evicts(t.Context(), node, pod); (err != nil) != tc.refused {
+				t.Errorf("got %v, want refused %t", err, tc.refused)
+			}
+		})
+	}
+}
+
 func TestBindingCarriesEpochAndPreconditions(t *testing.T) {
 	b := binding(ordinal(newUID), "a", opened{resourceVersion: "41", epoch: 6})
 	if b.UID != newUID || b.ResourceVersion != "41" || b.Target.Name != "a" || b.Annotations[v1alpha1.EpochAnnotation] != "6" {
