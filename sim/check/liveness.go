@@ -33,10 +33,14 @@ func (l *Log) dueOf(at time.Time, name string, pod *podState) []wait {
 		due = l.dueOfUnbound(name, pod)
 	}
 	if guarded(pod.Pod) && pod.bound && l.over[pod.UID] {
-		due = append(due, wait{invariant: S8, name: name, node: pod.Spec.NodeName, why: "it was released, and kept its finalizer"})
+		due = append(due, wait{invariant: S8, name: name, of: pod.UID, node: pod.Spec.NodeName, why: "it was released, and kept its finalizer"})
 	}
 	if since, held := l.heldSince(at, name, pod); held && !l.told(name, pod) {
-		due = append(due, wait{invariant: L6, name: name, from: since, why: "it was held, and neither its record nor the pod says why"})
+		w := wait{invariant: L6, name: name, from: since, why: "it was held, and neither its record nor the pod says why"}
+		if pod.bound {
+			w.of = pod.UID // Its own hold; while none is bound, all wait for the same.
+		}
+		due = append(due, w)
 	}
 	return due
 }

@@ -262,6 +262,10 @@ func TestWhatIsDue(t *testing.T) {
 		"a grace period is no hold": {
 			story: then(1, aLife, aPod(0, "u1", kept, on("a"), dying(100)), heldRecord("u1", "")), end: 160, unmet: []Invariant{L6},
 		},
+		"the hold of the next pod begins with its own grace period": {
+			story: append(then(1, aLife, aPod(0, "u1", kept, on("a"), dying(10)), heldRecord("u1", "")),
+				then(15, isOver, aReplacement, aPod(0, "u2", kept, on("b"), dying(75)))...), end: 130,
+		},
 		"a hold that the record explains": {
 			story: then(1, aLife, aPod(0, "u1", kept, on("a"), dying(10)), heldRecord("u1", "no proof")), end: 200, met: []Invariant{L6},
 		},

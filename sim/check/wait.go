@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // wait is one unbroken span in which something was due.
@@ -12,6 +15,8 @@ type wait struct {
 	invariant Invariant
 	// name is namespace/pod, or namespace/set for L4.
 	name string
+	// of is the UID of the pod of which it was due; empty: of whoever has the name.
+	of types.UID
 	// why says what was due, and node is where, if anywhere.
 	why, node string
 	from, to  time.Time
@@ -63,7 +68,9 @@ func (l *Log) follow(at time.Time, due []wait) {
 }
 
 // waitKey tells what is due to whom from all else.
-func waitKey(w *wait) string { return string(w.invariant) + " " + w.name + " " + w.why }
+func waitKey(w *wait) string {
+	return strings.Join([]string{string(w.invariant), w.name, string(w.of), w.why}, " ")
+}
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
