@@ -8,7 +8,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/holdfast-dev/holdfast/pkg/apis/holdfast/v1alpha1"
 )
@@ -19,8 +18,9 @@ const (
 )
 
 // holdBack has the guard's watch of a path bring nothing more, as if its connection were
-// stuck.
+// stuck, once it has brought what there is.
 func (w *wire) holdBack(path string) {
+	time.Sleep(time.Second)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stuck = map[string]chan struct{}{path: make(chan struct{})}
@@ -124,16 +124,8 @@ func TestTheStateBeforeAGapIsNoLastWord(t *testing.T) {
 		}
 		return steps(
 			func() error { return c.writeAhead(pod) },
-			func() error {
-				time.Sleep(time.Second) // The guard has seen it.
-				c.wire.holdBack(allPods)
-				return nil
-			},
-			func() error {
-				return c.kube.CoreV1().Pods(pod.Namespace).Bind(c.ctx, &v1.Binding{
-					ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: v1.ObjectReference{Kind: "Node", Name: "a"},
-				}, metav1.CreateOptions{})
-			},
+			func() error { c.wire.holdBack(allPods); return nil },
+			func() error { return c.bind(pod) },
 			func() error { return c.report(false) },
 			func() error { return c.strip(v1alpha1.PodFinalizer, "example.com/other") },
 			func() error { return c.deletePod(0) },
@@ -161,7 +153,6 @@ func TestAPodThatTheWatchHasNotBroughtIsNotGone(t *testing.T) {
 		if _, err := c.createPod("", true); err != nil {
 			return err
 		}
-		time.Sleep(time.Second) // The guard has seen it.
 		c.wire.holdBack(allPods)
 		return steps(
 			func() error { return c.strip(v1alpha1.PodFinalizer, "example.com/other") },

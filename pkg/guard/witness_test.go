@@ -26,6 +26,11 @@ func (c *cluster) bindPod() error {
 	if _, err := c.store.Open(c.ctx, c.id, v1alpha1.Incarnation{PodUID: pod.UID, Nodes: []v1alpha1.CandidateNode{candidate}}, time.Now()); err != nil {
 		return err
 	}
+	return c.bind(pod)
+}
+
+// bind binds the pod to node a.
+func (c *cluster) bind(pod *v1.Pod) error {
 	return c.kube.CoreV1().Pods(pod.Namespace).Bind(c.ctx, &v1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, Target: v1.ObjectReference{Kind: "Node", Name: "a"},
 	}, metav1.CreateOptions{})

@@ -11,7 +11,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -535,13 +534,10 @@ func TestARecordThatCannotBeReadLetsNobodyThrough(t *testing.T) {
 		"a debug pod with the volume of one in doubt":               {debugPod("data-web-0"), using(v1alpha1.InDoubt)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pv := "pv-1"
 			node, ofWeb := nodeIn("1", "b-0", "b"), claimTo("")
 			ofWeb.Name = "data-web-0"
 			// The cache has not heard of the record yet.
-			pl, _ := reaching(t, node, nodeIn("2", "b-1", "b"), claimTo(pv), ofWeb, volumeIn("7", pv, "b"),
-				&storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: "8"},
-					Spec: storagev1.VolumeAttachmentSpec{NodeName: "b-1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}})
+			pl, _ := reaching(t, node, nodeIn("2", "b-1", "b"), claimTo("pv-1"), ofWeb, volumeIn("7", "pv-1", "b"), attachmentTo("8", "pv-1", "b-1"))
 			api := withAPI(pl, tc.pod, node, tc.record)
 			failed := false
 			api.records.PrependReactor("get", "tenancies", func(clienttesting.Action) (bool, runtime.Object, error) {

@@ -41,6 +41,12 @@ func nodeIn(version, name, zone string) *v1.Node {
 	return &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version, Labels: map[string]string{v1.LabelTopologyZone: zone}}}
 }
 
+// attachmentTo is VolumeAttachment csi-1, of a volume to a node.
+func attachmentTo(version, volume, node string) *storagev1.VolumeAttachment {
+	return &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: version},
+		Spec: storagev1.VolumeAttachmentSpec{NodeName: node, Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &volume}}}
+}
+
 func csiNode(version, name string, drivers ...string) *storagev1.CSINode {
 	c := &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: name, ResourceVersion: version}}
 	for _, driver := range drivers {
@@ -128,8 +134,7 @@ func TestPodsGoWhereTheirVolumesCanBeUsed(t *testing.T) {
 	cluster := append([]runtime.Object{a, b, c}, drivers...)
 	job := withClaim(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "job"}})
 	pv := "pv-1"
-	attached := &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: "8"},
-		Spec: storagev1.VolumeAttachmentSpec{NodeName: "b-1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}}
+	attached := attachmentTo("8", pv, "b-1")
 	asserted := record(v1alpha1.Over)
 	asserted.Status.Evidence.Kind = v1alpha1.Fenced
 	left := asserted.DeepCopy()
@@ -300,10 +305,7 @@ func TestAPodIsWokenByWhatWidensItsReachAndNothingElse(t *testing.T) {
 		n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: status}}
 		return n
 	}
-	attached := func(version, volume string) *storagev1.VolumeAttachment {
-		return &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: version},
-			Spec: storagev1.VolumeAttachmentSpec{NodeName: "x", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &volume}}}
-	}
+	attached := func(version, volume string) *storagev1.VolumeAttachment { return attachmentTo(version, volume, "x") }
 	failing := attached("61", "pv-1")
 	failing.Status.DetachError = &storagev1.VolumeError{}
 	labelled := node("21", "b")
@@ -422,8 +424,7 @@ func TestARefusalLooksIntoTheStoresFirst(t *testing.T) {
 // be used, and its state can be in the store before the feed's handler is told of it too.
 func TestARefusalLooksAtTheNodeThatStillHasTheVolume(t *testing.T) {
 	pv := "pv-1"
-	attached := &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: "8"},
-		Spec: storagev1.VolumeAttachmentSpec{NodeName: "a-0", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}}
+	attached := attachmentTo("8", pv, "a-0")
 	pl, handle := reaching(t, nodeIn("1", "a-0", "a"), nodeIn("2", "b-0", "b"), claimTo(pv), volumeIn("7", pv, "b"), record(v1alpha1.Over), attached)
 	factory := informers.NewSharedInformerFactory(nil, 0)
 	if err := pl.feed.start(factory); err != nil {
@@ -454,12 +455,7 @@ func TestTheBindIsRefusedOnceItsNodeIsOutOfReach(t *testing.T) {
 		n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: status}}
 		return n
 	}
-	attachment := func(version string) *storagev1.VolumeAttachment {
-		pv := "pv-1"
-		return &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "csi-1", ResourceVersion: version},
-			Spec: storagev1.VolumeAttachmentSpec{NodeName: "b-1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &pv}}}
-	}
-	failing := attachment("21")
+	failing := attachmentTo("21", "pv-1", "b-1")
 	failing.Status.DetachError = &storagev1.VolumeError{}
 	own, others := record(v1alpha1.Over), record(v1alpha1.Over)
 	others.Name = "db-0"
@@ -491,7 +487,7 @@ func TestTheBindIsRefusedOnceItsNodeIsOutOfReach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			chosen, live := nodeIn("1", "b-0", "b"), []runtime.Object{tc.pod}
 			objects := []runtime.Object{chosen, ready("2", v1.ConditionTrue), csiNode("4", "b-0", csiDriver), csiNode("5", "b-1", csiDriver),
-				claimTo("pv-1"), volumeIn("7", "pv-1", "b"), attachment("8")}
+				claimTo("pv-1"), volumeIn("7", "pv-1", "b"), attachmentTo("8", "pv-1", "b-1")}
 			if tc.record != nil {
 				objects, live = append(objects, tc.record), append(live, tc.record)
 			}
